@@ -20,20 +20,23 @@ from addon.arrive.proof import Proven
 from addon.arrive.splice import Link
 from addon.bounds import REASON
 from addon.exchange.endpoint import endpoint
-from addon.exchange.exchange import Exchange, Traced, names_of, trace
+from addon.exchange.exchange import Exchange, Kept, Traced, names_of, trace
 from addon.exchange.reply import Reply
 from addon.exchanges import Exchanges
 from addon.mitm.handler import unsent
 from addon.mitm.modes import brought, destination_of, named_the_proxy
 from addon.mitm.next_layer import choose
-from addon.mitm.relay import Relay
+from addon.mitm.relay import LineSource, Relay
 from addon.options import Options
-from addon.record.capture import Capture
+from addon.record.capture import DETAIL_CAP, Capture
 from addon.record.ship import Shipper
 from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
-from app.contract.record import REASONS, Endpoint
+from app.contract.actions import Kind
+from app.contract.lines import of_lines
+from app.contract.record import REASONS, Endpoint, Sender, cut
+from app.contract.rules import Decision
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
 
@@ -71,6 +74,8 @@ class Connections:
         if self.proven:
             metrics.set("telemock.redirect.proven", self.proven.yet)
         self._relays: dict[str, list[Relay]] = {}  # by client
+        self._lines: dict[str, list[LineSource]] = {}  # the same
+        self.line_cap = options.body_cap
         self._met: dict[connection.Client, Met] = {}  # mitmproxy's, until they end
         self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
@@ -118,6 +123,12 @@ class Connections:
     def names(self, host: str) -> bool:
         return bool(self.profiles.rules.of_host(host))
 
+    def takes_lines(self, hosts: Iterable[str], port: int) -> bool:
+        return port in self.profiles.rules.ports and self.of_lines(hosts, port) is not None
+
+    def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
+        return of_lines(self.profiles.rules, hosts, port, self.options.mode)
+
     def unread(self) -> bool:
         return self.options.all_is_over
 
@@ -158,6 +169,24 @@ class Connections:
     def spliced(self, relay: Relay) -> None:
         self._relays.setdefault(relay.context.client.id, []).append(relay)
 
+    def has_lines(self, lines: LineSource) -> None:
+        self._lines.setdefault(lines.context.client.id, []).append(lines)
+
+    def line(
+        self, of: LineSource, sender: Sender, line: Kept, kind: Kind, reason: str, detail: str
+    ) -> None:
+        client, number = of.context.client, self.shipper.reserve()
+        self.heard(client)
+        record = self.capture.line(
+            number, kind, client, of.decision, sender, line,
+            of=of.of, to=destination_of(client, of.context.server),
+        )  # fmt: skip
+        bound = client.error if client.error in REASONS else ""
+        reason, detail = (why(detail) if detail else None) or (reason or bound or "", detail)
+        record.reason, record.detail = reason, cut(detail, DETAIL_CAP)
+        of.of = of.of or record.id
+        self.shipper.submit(record)
+
     # For `addon.arrive.memory`, and the connections that it evicts.
 
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
@@ -181,8 +210,10 @@ class Connections:
         client.error = client.error or REASON[bound]
 
     def gone(self, client: connection.Client) -> None:
-        """Records the connection's open exchanges now."""
+        """Records the connection's open exchanges, and the line that has not ended, now."""
         self.exchanges.client_disconnected(client)
+        for lines in self._lines.pop(client.id, ()):
+            lines.end()
 
     def evicted(self, direct: DirectConnection, bound: str) -> None:
         """As `exceeded`, for a connection of `addon.arrive.direct`."""
@@ -286,6 +317,8 @@ class Connections:
         )
 
     def client_disconnected(self, client: connection.Client) -> None:
+        for lines in self._lines.pop(client.id, ()):
+            lines.end()
         for relay in self._relays.pop(client.id, []):
             self._relayed(relay)
         met = self._met.pop(client, None)
@@ -311,6 +344,9 @@ class Connections:
         for client in list(self._relays):
             for relay in self._relays.pop(client):
                 self._relayed(relay)
+        for each in list(self._lines.values()):
+            for lines in each:
+                lines.end()
         for met_client in list(self._met):
             self._met[met_client].stopped = True
             self.client_disconnected(met_client)

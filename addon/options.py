@@ -25,10 +25,11 @@ from addon.supervisor import ENV_RESTARTED
 from addon.target.dns import Address
 from addon.target.egress import Egress
 from addon.target.egress import parse as parse_egress
-from app.contract import names, state
+from app.contract import faults, names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.canary import setting as canary
 from app.contract.canary.spec import Spec
+from app.contract.dummies import PORTS_SETTING, PORTS_WANTED, parse_ports
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
@@ -159,12 +160,16 @@ SETTINGS = (
             "ADDRESS:PORT, comma separated, no wildcard address"),
     Setting("TELEMOCK_LOOPBACK", "", _loopback,
             "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
-            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443.",
+            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443 and those of "
+            "TELEMOCK_PORTS.",
             "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
     Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
             "relayed unread, those to telemetry hosts too. How long counts from the first start.",
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
+    Setting("TELEMOCK_REHEARSE", "", faults.asked,
+            "What the vendor's endpoints do instead of their answer, until when: "
+            f"{', '.join(faults.FAULTS)}. How long counts from the first start.", faults.WANTED),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting("MITM_PORT", "", _optional_port,
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
@@ -180,6 +185,9 @@ SETTINGS = (
             "Dummy addresses and the telemetry hosts they stand for: a connection to one of them "
             "names its host even without SNI, and is never made.",
             "ADDRESS=HOST, comma separated"),
+    Setting(PORTS_SETTING, "", parse_ports,
+            "Other ports of telemetry hosts than 80 and 443 that the redirect leads here.",
+            PORTS_WANTED),
     Setting("TELEMOCK_UPSTREAM_CA", "", optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
     Setting("TELEMOCK_EGRESS_PROXY", "", str,
@@ -235,7 +243,9 @@ class Options:
     resolve: dict[tuple[str, int], tuple[str, int]]
     hosts: dict[str, str]
     loopback: dict[str, str]
+    ports: dict[str, tuple[int, ...]]  # by host
     all_until: datetime | timedelta | None
+    rehearsed: faults.Rehearsed | None
     egress: Egress | None
     upstream_ca: Path | None
     spool_size: int
@@ -283,10 +293,13 @@ class Options:
         return named
 
     def counted_from(self, start: datetime) -> "Options":
-        """The same options, with `all_until` as a point in time."""
-        if not isinstance(self.all_until, timedelta):
-            return self
-        return replace(self, all_until=start + self.all_until)
+        """The same options, with what has an end as points in time."""
+        end, rehearsed = self.all_until, self.rehearsed
+        return replace(
+            self,
+            all_until=start + end if isinstance(end, timedelta) else end,
+            rehearsed=rehearsed.counted_from(start) if rehearsed else None,
+        )
 
     @property
     def all_is_over(self) -> bool:
@@ -324,7 +337,9 @@ def load(environ: Mapping[str, str]) -> Options:
         resolve=v["TELEMOCK_RESOLVE"],
         hosts=v["TELEMOCK_HOSTS"],
         loopback=v["TELEMOCK_LOOPBACK"],
+        ports=v[PORTS_SETTING],
         all_until=v["TELEMOCK_ALL_UNTIL"],
+        rehearsed=v["TELEMOCK_REHEARSE"],
         egress=_egress(v["TELEMOCK_EGRESS_PROXY"]),
         upstream_ca=v["TELEMOCK_UPSTREAM_CA"],
         spool_size=v["TELEMOCK_SPOOL_SIZE"],

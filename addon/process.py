@@ -79,6 +79,7 @@ class Process:
             self._profiles_changed,
             options.boot,
             lambda metric, label: self.metrics.add(metric, (label,)),
+            options.rehearsed,
         )
         self._measure = Measure(self.metrics, lambda: self.profiles.rules)
         self._measure.begin()
@@ -127,7 +128,7 @@ class Process:
     @property
     def _loopback(self) -> list[tuple[str, int]]:
         hosts = self.options.loopback
-        return loopback.addresses(hosts, ipv6=self._ipv6) if hosts else []
+        return loopback.addresses(hosts, self.options.ports, ipv6=self._ipv6) if hosts else []
 
     def start(self) -> None:
         """From now on every log line is masked, and goes to standard error and to the app."""

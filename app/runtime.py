@@ -41,9 +41,11 @@ from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
+from app.report.classes import classed, counted, profiles_word
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
 from app.report.inbox import sentence
+from app.report.papers import Paper, papers_of
 from app.settings import Settings
 from app.store import Heard, Incoming, Store, StoreError, Told
 from app.store.changes import InboxCounts
@@ -195,7 +197,9 @@ class Runtime:
                 arriving=self.arriving,
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
-            self.writer.counting.expect(p.id for p in self.rules.profiles)
+            papers = self._expect()
+            fields = await asyncio.to_thread(self.store.fields)
+            self.writer.counting.known(counted(classed(fields, papers)))
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
@@ -255,7 +259,7 @@ class Runtime:
     async def _watch(self) -> None:
         self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
         async for _ in self.profiles.changes():
-            self.writer.counting.expect(p.id for p in self.rules.profiles)
+            self._expect()
             error = self.profiles.error
             self.metrics.set("telemock.profiles.reload_failed", bool(error))
             if error and self.release is not None:
@@ -328,6 +332,12 @@ class Runtime:
         show("telemock.records.waiting", now.waiting, ("silent",))
         for reason in {*LOST, *before.lost, *now.lost}:
             show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
+
+    def _expect(self) -> list[Paper]:
+        """Tells the counters of the profiles in use."""
+        papers = papers_of(self.profiles.written)
+        self.writer.counting.expect((p.id for p in self.rules.profiles), profiles_word(papers))
+        return papers
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""

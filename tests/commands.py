@@ -23,6 +23,8 @@ SAMPLES = {
     "name": ["cribl"],
     "file": [str(BUILT_IN / "cribl.yaml")],
     "changes show id": ["1"],
+    "changes class id": ["1"],
+    "changes class name_of_class": ["licence"],
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],

@@ -18,6 +18,7 @@ import msgspec
 from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
 from app import contract
 from app.contract.actions import DENIED, FORWARDED, Mode
+from app.contract.faults import Rehearsed
 from app.contract.masking.bounds import Count
 from app.contract.masking.masker import Masker
 from app.contract.matching import Host
@@ -38,6 +39,7 @@ class Active:
     rules: RuleSet
     masker: Masker
     etag: str = ""  # the app's, "" for the built-in set
+    rehearsed: RuleSet | None = None  # the rules under a fault
 
 
 def built_in() -> Bundle:
@@ -63,11 +65,6 @@ def closed(bundle: Bundle, hosts: Iterable[str], mode: Mode | None) -> Bundle:
     return msgspec.structs.replace(bundle, rules=rules)
 
 
-def _active(bundle: Bundle, count: Count | None, etag: str = "") -> Active:
-    masker = Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id, count)
-    return Active(bundle.rules, masker, etag)
-
-
 class Profiles:
     """`rules`, `masker`, `etag` and `error` ("" while all is well) of the set in use."""
 
@@ -78,10 +75,13 @@ class Profiles:
         on_change: Callable[[bool], None] = lambda failed: None,
         boot: str = "",
         count: Count | None = None,
+        rehearsed: Rehearsed | None = None,
     ) -> None:
         """`on_change(failed)` is called after every request that changed the set, or failed;
-        `boot` names this start to the app, which counts its sidecars; `count` is the masker's."""
+        `boot` names this start to the app, which counts its sidecars; `count` is the masker's;
+        until the end of `rehearsed` the rules are under a fault."""
         self._count = count
+        self._rehearsed = rehearsed
         self._api = api
         self._boot = boot
         self._on_change = on_change
@@ -89,11 +89,14 @@ class Profiles:
         self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
         self._period = PERIOD
         self.error = ""
-        self.active = _active(bundle, count)
+        self.active = self._active(bundle)
 
     @property
     def rules(self) -> RuleSet:
-        return self.active.rules
+        active = self.active
+        if active.rehearsed is None or self._rehearsed is None or self._rehearsed.is_over:
+            return active.rules
+        return active.rehearsed
 
     @property
     def masker(self) -> Masker:
@@ -178,5 +181,10 @@ class Profiles:
         if not bundle.rules.profiles:  # with it, all telemetry would pass
             raise ValueError("the answer holds no profile")
         etag = answer.headers.get("etag", "") or bundle.rules.etag
-        self.active = _active(bundle, self._count, etag)
+        self.active = self._active(bundle, etag)
         return True
+
+    def _active(self, bundle: Bundle, etag: str = "") -> Active:
+        masker = Masker(bundle.rules, bundle.mask_key, bundle.mask_key_id, self._count)
+        under = self._rehearsed.of(bundle.rules) if self._rehearsed else None
+        return Active(bundle.rules, masker, etag, under)

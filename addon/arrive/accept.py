@@ -55,7 +55,7 @@ class Gate:
         except OSError:  # not redirected; mitmproxy says so
             self._hand(client, serve)
             return
-        if destination[1] in REDIRECTED_PORTS:
+        if destination[1] in REDIRECTED_PORTS or self._names.is_dummy(destination[0]):
             self.events.arrived()
         if not self._names.simple(destination):
             self.admit(client, peer, destination, serve)

@@ -48,6 +48,8 @@ class ConnectionEvents(Protocol):
 
     # True if a profile names the host.
     def names(self, host: str) -> bool: ...
+    # True if a rule takes what is no HTTP at one of these hosts, on this port.
+    def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
     # True once the time is over in which redirected connections are read.
     def unread(self) -> bool: ...
     # True if one of these hosts refuses what cannot be judged.
@@ -229,7 +231,7 @@ class DirectConnection(Guest):
             self.close("")
             return
         events = self._direct.events
-        if events.unread():
+        if events.unread() or events.takes_lines((self.host,), self.destination[1]):
             self._hand_over()
             return
         if (hello := look(self.hello)) is not Hello.READY:
@@ -238,10 +240,10 @@ class DirectConnection(Guest):
             return
         found = judge(self.hello, self.host, events.names)
         if isinstance(found, Verdict):
-            if not found.tls or found.h2:
+            names = (found.sni, found.host, self.host)
+            if not found.tls or found.h2 or events.takes_lines(names, self.destination[1]):
                 self._hand_over()
                 return
-            names = (found.sni, found.host, self.host)
             self.names = tuple(dict.fromkeys(filter(None, names)))
             self.host, self.sni = found.host, found.sni
             context = self._direct.context_of(found.sni or self.destination[0], found.host)

@@ -6,7 +6,8 @@ needs no privilege.
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from addon.arrive.accept import Gate, Serve
 from addon.target.dns import Address
@@ -33,10 +34,19 @@ class NotProved(OSError):
     """Its text is a whole message for people."""
 
 
-def addresses(hosts: Mapping[str, str], *, ipv6: bool) -> list[Address]:
-    """The addresses to listen on: those of the hosts, and those that all hosts share."""
+def addresses(
+    hosts: Mapping[str, str],
+    more: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    *,
+    ipv6: bool,
+) -> list[Address]:
+    """The addresses to listen on: those of the hosts, and those that all hosts share. `more` has
+    other ports by host."""
     shared = [LOOPBACK_MAPPED, *([LOOPBACK_IPV6] if ipv6 else [])]
-    return [(a, port) for a in dict.fromkeys([*hosts, *shared]) for port in REDIRECTED_PORTS]
+    found = [(a, port) for a in dict.fromkeys([*hosts, *shared]) for port in REDIRECTED_PORTS]
+    found += [(a, port) for a, host in hosts.items() for port in more.get(host, ())]
+    found += [(a, port) for a in shared for host in hosts.values() for port in more.get(host, ())]
+    return list(dict.fromkeys(found))
 
 
 async def prove(listeners: Iterable[Address]) -> None:

@@ -32,6 +32,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 
 
+REHEARSED = "rehearsal: not the usual answer"  # a record's detail
 _ERROR = names.HEADER_ERROR.encode()
 _INTERNAL = frozenset(name.encode() for name in names.HEADERS_INTERNAL)
 _NOT_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
@@ -63,6 +64,9 @@ class Router:
         rule = exchange.decision.rule
         if at_once is not None or rule is None:  # without a rule it is at once
             return at_once or failed(exchange.seen.method)
+        if rule.answer_at == "rehearsal":
+            exchange.asked, exchange.detail = now(), REHEARSED
+            return await self._static(exchange, rule.answer)
         try:
             answered = await self._ask(exchange, rule.answer)
         except AppFailed as e:
@@ -89,11 +93,13 @@ class Router:
         rule = exchange.decision.rule
         if exchange.action not in ANSWERED or rule is None:
             answer = BLOCKED
-        elif rule.answer_at == "sidecar" and not rule.answer.needs_app:
+        elif rule.answer_at != "app" and not rule.answer.needs_app:
             answer = rule.answer
         else:
             return None
         exchange.answered_by = "sidecar"
+        if rule is not None and rule.answer_at == "rehearsal":
+            exchange.detail = REHEARSED
         return static(answer, exchange.seen.method)
 
     async def takes_over(self) -> bool:

@@ -6,6 +6,8 @@ one that the dummy address stands for. If a profile's host fails closed, bytes t
 to the HTTP layer all the same, which refuses them (`addon.mitm.layers.Http1Server`).
 """
 
+from collections.abc import Iterable
+
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.context import Context
@@ -14,6 +16,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
+from addon.mitm.lines import Lines
 from addon.mitm.relay import LayerEvents, Relay
 from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait, judge, starts_like_http
@@ -21,6 +24,7 @@ from addon.target.hello import Hello, look
 from app.contract.hosts import is_address
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
+TLS = b"\x16"  # the first byte of a ClientHello
 
 
 def choose(
@@ -38,7 +42,10 @@ def choose(
         return _explicit(context, data, told)
     if isinstance(top, ClientTLSLayer):
         return _opened(context, data, told)
-    found = judge(data, _named_by_destination(context, names), told.names)
+    named = _named_by_destination(context, names)
+    if data and data[:1] != TLS and (lines := _lines(context, told, (named,))):
+        return lines
+    found = judge(data, named, told.names)
     if isinstance(found, Wait):
         return found
     refused = found.reason == "not_http" and told.fails_closed((found.host,))
@@ -66,6 +73,9 @@ def _explicit(context: Context, data: bytes, told: LayerEvents) -> layer.Layer |
 
 def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | Wait:
     """Inside opened TLS: HTTP, or something that is refused or relayed unread."""
+    unclear = data and context.client.alpn not in HTTP_WITHOUT_LINES
+    if unclear and (lines := _lines(context, told, told.named(context))):
+        return lines
     http = context.client.alpn in HTTP_WITHOUT_LINES or starts_like_http(data)
     if isinstance(http, Wait):
         return http
@@ -73,6 +83,16 @@ def _opened(context: Context, data: bytes, told: LayerEvents) -> layer.Layer | W
         host = _destination_host(context)
         return Relay(context, told, host=host, sni=context.client.sni or "", reason="not_http")
     return _http(context, told)
+
+
+def _lines(context: Context, told: LayerEvents, names: Iterable[str]) -> Lines | None:
+    """The layer of a port where a rule takes what is no HTTP."""
+    to = context.server.address
+    decision = told.of_lines(names, to[1]) if to else None
+    if decision is None:
+        return None
+    _aim(context, decision.host)
+    return Lines(context, told, decision, lambda: _http(context, told))
 
 
 def _http(context: Context, told: LayerEvents) -> layer.Layer:

@@ -14,9 +14,12 @@ from mitmproxy.proxy.context import Context
 from addon.arrive.direct import ConnectionEvents
 from addon.arrive.memory import Memory
 from addon.exchange.conversation import Answers
-from addon.exchange.exchange import Exchange
+from addon.exchange.exchange import Exchange, Kept
 from addon.exchange.reply import Reply
 from addon.target.first_bytes import Wait, judge, names_another
+from app.contract.actions import Kind
+from app.contract.record import Sender
+from app.contract.rules import Decision
 
 
 class LayerEvents(ConnectionEvents, Protocol):
@@ -49,6 +52,21 @@ class LayerEvents(ConnectionEvents, Protocol):
     def answered_by_relay(self, client: connection.Client) -> bool:
         """True if the connection is relayed unread, and both sides have sent bytes."""
 
+    @property
+    def line_cap(self) -> int:
+        """Bytes of a line that are kept."""
+
+    def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
+        """The rule for what is no HTTP at one of these hosts, on this port."""
+
+    def has_lines(self, lines: "LineSource") -> None:
+        """Remembers a connection of which lines are recorded, to record the last one."""
+
+    def line(
+        self, of: "LineSource", sender: Sender, line: Kept, kind: Kind, reason: str, detail: str
+    ) -> None:
+        """Records one line."""
+
     def open_of(self, client: connection.Client) -> Iterable[Exchange]:
         """The exchanges that are open on the client's connection."""
 
@@ -60,6 +78,18 @@ class LayerEvents(ConnectionEvents, Protocol):
 
     def gone(self, client: connection.Client) -> None:
         """Records the connection's open exchanges now."""
+
+
+class LineSource(layer.Layer):
+    """The layer of a connection of which lines are recorded: `addon.mitm.lines`. `of` is the id of
+    its first record, once there is one."""
+
+    decision: Decision
+    of = ""
+
+    def end(self) -> None:
+        """Records what has no end yet."""
+        raise NotImplementedError
 
 
 class Relay(layers.TCPLayer):

@@ -19,6 +19,7 @@ from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
 from app.contract import body as bodies
 from app.contract.actions import OUTLINED, UNTAKEN
+from app.contract.decoding.read import read
 from app.contract.record import (
     HEADER_CAP,
     QUERY_CAP,
@@ -33,6 +34,7 @@ from app.contract.record import (
     Program,
     Request,
     Response,
+    Sender,
     Tls,
     Workload,
     clip,
@@ -41,6 +43,7 @@ from app.contract.record import (
     short,
     text,
 )
+from app.contract.rules import Decision, Seen, product_version
 
 OWN_CAP = 16 * 1024  # bytes up to which the record of an answer of ours is cached
 FIRST_BYTES = 256  # bytes in its record of a connection that no rule can judge
@@ -181,6 +184,35 @@ class Capture:
                 body=bodies.whole(message.content, cap=self._body_cap),
             ),
         )
+
+    def line(
+        self,
+        number: tuple[str, int],
+        kind: Kind,
+        client: connection.Client,
+        decision: Decision,
+        sender: Sender,
+        line: Kept,
+        *,
+        of: str,
+        to: Endpoint | None,
+    ) -> CaptureRecord:
+        """One line of a connection without HTTP."""
+        record = self.connection(
+            number, kind, client, host=decision.host, sni=client.sni or "", destination=to,
+            profile=decision.profile_id,
+        )  # fmt: skip
+        body = bodies.keep(line.prefix, size=line.size, sha256=line.sha256, cap=self._body_cap)
+        record.time_ns, record.duration_ns = time.time_ns(), 0
+        record.rule, record.route, record.action = decision.rule_id, decision.route, decision.action
+        record.message = Message(of=of or record.id, sender=sender, body=body, line=True)
+        if sender == "server":
+            record.answered_by = "upstream"
+        elif decision.profile and decision.rule and decision.profile.version_from:
+            json = read(body, "", decision.rule.decoders).value
+            seen = Seen(method="", host=decision.host, path="", json=json)
+            record.product_version = product_version(decision.profile, seen, decision.rule)
+        return record
 
     def unjudged(
         self,

@@ -19,8 +19,9 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
+from types import MappingProxyType
 
 from addon import ready
 from addon.redirect import ranges, routes, tool
@@ -61,15 +62,21 @@ def usable(dummies: Sequence[Dummy]) -> list[Dummy]:
     return [d for d in dummies if d.address.version in tool.families()]
 
 
-def apply(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> None:
+def apply(
+    dummies: Sequence[Dummy],
+    port: int,
+    everything: Sequence[int] = (),
+    more: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> None:
     """Adds routes for the addresses, so that they work without any other route, and the nft table.
-    `everything`: IP versions whose connections to web ports are all redirected.
+    `everything`: IP versions whose connections to web ports are all redirected. `more`: other ports
+    of hosts.
 
     Raises RedirectError, after all of ours was removed.
     """
     try:
         routes.put([d.address for d in dummies])
-        tool.run("nft", "-f", "-", text=ruleset(dummies, port, everything))
+        tool.run("nft", "-f", "-", text=ruleset(dummies, port, everything, more))
     except RedirectError:
         remove()
         raise
@@ -175,6 +182,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="ADDRESS=HOST, …",
     )
     parser.add_argument(
+        "--ports",
+        type=pool.parse_ports,
+        default=os.environ.get(pool.PORTS_SETTING, ""),
+        help=f"other ports of these hosts than 80 and 443: {pool.PORTS_WANTED}",
+    )
+    parser.add_argument(
         "--mode",
         choices=("hosts", "all"),
         default="hosts",
@@ -211,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 parse(given.hosts),
                 given.port,
                 given.ranges,
+                given.ports,
                 everything=given.mode == "all",
                 wait=given.wait,
                 hold=given.hold,
@@ -238,6 +252,7 @@ def _run(
     named: Sequence[Dummy],
     port: int,
     networks: Sequence[pool.Network],
+    more: Mapping[str, Sequence[int]],
     *,
     everything: bool,
     wait: bool,
@@ -259,7 +274,7 @@ def _run(
         signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _table()
     ranges.check(dummies, networks)
-    apply(dummies, port, everywhere)
+    apply(dummies, port, everywhere, more)
     try:
         if wait:
             ready.wait(ready.WAIT_SECONDS)
@@ -269,7 +284,9 @@ def _run(
     except (RedirectError, ready.NotReady):
         remove()
         raise
-    done = [f"{d.address} ({d.host})" for d in dummies]
+    done = [
+        f"{d.address} ({d.host}{''.join(f', {p}' for p in more.get(d.host, ()))})" for d in dummies
+    ]
     done += [f"all of IPv{version}" for version in everywhere]
     print(f"redirected: {', '.join(done)}", flush=True)
     if not hold:

@@ -3,7 +3,8 @@
 `addon.redirect` loads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.contract.dummies import Address
@@ -14,7 +15,12 @@ TABLE = "telemock"
 CHAINS = ("to_sidecar", "refused")
 OBJECTS = frozenset(
     (kind, f"{name}{version}")
-    for kind, name in (("set", "hosts"), ("counter", "redirected"), ("counter", "all"))
+    for kind, name in (
+        ("set", "hosts"),
+        ("set", "ports"),
+        ("counter", "redirected"),
+        ("counter", "all"),
+    )
     for version in (4, 6)
 ) | {("chain", name) for name in CHAINS}
 # Before the chains of a mesh (-100), so that it sees the sidecar's connections.
@@ -33,9 +39,15 @@ class Dummy(NamedTuple):
     host: str
 
 
-def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ()) -> str:
-    """nft's input for the whole table: TCP 80 and 443 to the addresses go to `port` on loopback;
-    everything else to them is rejected at once, so that HTTP/3 clients fall back to TCP.
+def ruleset(
+    dummies: Sequence[Dummy],
+    port: int,
+    everything: Sequence[int] = (),
+    more: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> str:
+    """nft's input for the whole table: TCP 80 and 443 to the addresses, and the ports that `more`
+    has by host, go to `port` on loopback; everything else to them is rejected at once, so that
+    HTTP/3 clients fall back to TCP.
 
     `everything`: IP versions for which all other connections to these ports are redirected, too,
     except local and link-local ones and the sidecar's own, and HTTP/3 is rejected.
@@ -55,6 +67,16 @@ def ruleset(dummies: Sequence[Dummy], port: int, everything: Sequence[int] = ())
         redirects.append(
             f"{to} tcp dport {{ {ports} }} counter name redirected{version} redirect to :{port}"
         )
+        ends = [f"{d.address} . {p}" for d in dummies if d.address.version == version
+                for p in more.get(d.host, ())]  # fmt: skip
+        if ends:
+            elements = ", ".join(ends)
+            type_ = f"{kind} . inet_service"
+            parts.append(f"  set ports{version} {{ type {type_}; elements = {{ {elements} }}; }}")
+            redirects.append(
+                f"    {family} daddr . tcp dport @ports{version} counter name redirected{version}"
+                f" redirect to :{port}"
+            )
         # Not answers: a client of a dummy address has the same address as its source, too.
         refusals.append(f"{to} ct direction original counter reject")
     if everything:

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from app.contract.presence import APP
+from app.report.classes import with_words
 from app.report.coverage import Gap
 from app.report.heard import CurrentRows
-from app.store import BootRow, Decoders, Scope, Store
+from app.store import BootRow, Decoders, FieldRow, Scope, Store
 
 
 class NamespaceRows:
@@ -28,7 +29,8 @@ class NamespaceRows:
         self._store = store
         part = store.part(namespaces, decoders)
         self.endpoints, self.versions, self.senders = part.endpoints, part.versions, part.senders
-        self.fields, self.notes, self.events = part.fields, part.notes, part.events
+        self.notes, self.events = part.notes, part.events
+        self._part = part
         self.gaps: list[Gap] = []
         if not part.back_to_ns:
             return
@@ -48,6 +50,9 @@ class NamespaceRows:
                 who=sorted(self._namespaces),
             )
         )
+
+    def fields(self, scope: Scope) -> list[FieldRow]:
+        return with_words(self._part.fields(scope), self._store.said_classes(scope.profile))
 
     def boots(self) -> list[BootRow]:
         """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""

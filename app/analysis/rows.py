@@ -38,6 +38,7 @@ from app.store import (
     SenderRow,
     VersionRow,
 )
+from app.store.classes import class_of
 from app.store.facts import Happened, Route, Sender, Sum, Sums, Traffic, add_to, sizes
 from app.store.inventory import Field, observe
 
@@ -145,7 +146,8 @@ class LogRows:
             rows += [
                 FieldRow(
                     **names, version=version, **f._asdict(), count=count, requests=seen.sum.count,
-                    first_ns=first, last_ns=last,
+                    first_ns=first, last_ns=last, class_=(c := class_of(*f)).id, class_by=c.by,
+                    confidence=c.confidence, class_at_ns=0,
                 )
                 for f, count, first, last in found
             ]  # fmt: skip

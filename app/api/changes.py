@@ -12,10 +12,11 @@ from fastapi import Depends, Path, Query, Request, Response
 
 from app.analysis.of_namespaces import NamespaceRows
 from app.api.common import Getter, Lister, ProfileId, Run, as_json, ask, refusal, router
-from app.api.openapi import Decided, Deciding, DecidingOnAll, json_content
+from app.api.openapi import Decided, Deciding, DecidingOnAll, SayingClass, json_content
 from app.auth import Caller, Policy
 from app.contract.reviews import Kind, State
 from app.report import inbox
+from app.report.classes import said_of, word_on
 from app.report.inbox import First
 from app.runtime import Runtime
 from app.store import Scope, StoreError
@@ -149,6 +150,37 @@ async def decide(request: Request, runtime: Run, caller: Decider, id: _Id) -> Re
     if item is None:
         raise _none(id)
     return as_json(msgspec.json.encode(item))
+
+
+@routes.post(
+    "/changes/{id}/class",
+    summary="Say the class of an item's field, or take the word back",
+    responses={
+        200: json_content("The field's class, as it is now said.", None, "FieldClass"),
+        404: {"description": "There is none of that id, or its field is known no more."},
+        413: {"description": "The body is too large."},
+    },
+    openapi_extra={
+        "requestBody": json_content(
+            "The class. It beats the profile's and the detectors'. Who may decide may say it.",
+            {"class": "identifier.installation"},
+            "SayingClass",
+        )
+    },
+)
+async def say_class(request: Request, runtime: Run, caller: Decider, id: _Id) -> Response:
+    given = await _body(request, SayingClass)
+    item = await ask(lambda: runtime.store.change(id))
+    if item is None:
+        raise _none(id)
+    try:
+        who = review(runtime, caller.name, "open", "", given.name).who
+        word = word_on(item, given.class_, who)
+    except ValueError as e:
+        raise refusal(422, str(e)) from None
+    if not await _write(lambda: runtime.store.say_class(word)):
+        raise _none(id)
+    return as_json(msgspec.json.encode(said_of(word)))
 
 
 @routes.post(

@@ -15,6 +15,7 @@ from app.contract.reviews import Kind, State
 from app.contract.rules import Bundle
 from app.profiles.explain import Explanation
 from app.report.build import CoveragePart, Report
+from app.report.classes import FieldClass
 from app.report.compare import Comparison
 from app.store import FieldRow
 from app.store.changes import ChangePage, InboxItem
@@ -53,6 +54,13 @@ class Deciding(msgspec.Struct, forbid_unknown_fields=True):
     revision: int | None = None
 
 
+class SayingClass(msgspec.Struct, forbid_unknown_fields=True):
+    """A person's word for the class of a field; `none` takes it back. `name` as in Deciding."""
+
+    class_: str = msgspec.field(name="class")
+    name: str = ""
+
+
 class DecidingOnAll(msgspec.Struct, forbid_unknown_fields=True):
     """A decision on all open items that fit. `until` is the highest id that was read: what came
     later stays open."""
@@ -83,6 +91,8 @@ _TYPES = (
     InboxItem,
     ChangePage,
     Deciding,
+    SayingClass,
+    FieldClass,
     DecidingOnAll,
     Decided,
 )

@@ -193,3 +193,35 @@ commands.command("reopen")(
         """,
     )
 )
+
+
+@commands.command("class")
+def class_(
+    id: Annotated[int, typer.Argument(help="Of a field, as `changes list` prints it.", min=1)],
+    name_of_class: Annotated[
+        str, typer.Argument(metavar="CLASS", help="As the documents list them; none takes it back.")
+    ],
+    name: Annotated[
+        str, typer.Option(help="Who says so; in a cluster it is the token's user.")
+    ] = "",
+    server: Server = "",
+) -> None:
+    """Say what a field tells: its class, which beats the profile's and the detectors'.
+
+    Example: telemock changes class 12 identifier.installation
+    """
+    from app.client.inbox import inbox
+    from app.escape import plain
+    from app.report.inbox import place, subject
+    from app.settings import load
+
+    try:
+        with inbox(load(), server) as asked:
+            item = asked.item(id)
+            said = item and asked.say_class(id, name_of_class, name)
+    except ValueError as e:
+        raise typer.BadParameter(str(e)) from None
+    if item is None or said is None:
+        raise _none(id)
+    what = f"{subject(item)} {place(item)}".rstrip()
+    typer.echo(plain(f"{said.id or 'no class'} by {said.who}: {id}, {what}", 1000))

@@ -49,7 +49,7 @@ def freeze(
     Example: telemock contract freeze --profile cribl --version 4.16.1 -o cribl.yaml
     """
     from app.client.source import connect
-    from app.contract.files import write_whole
+    from app.contract.files import write_to
     from app.gate.contract_file import written
     from app.profiles.read import FILE_CAP
     from app.settings import load
@@ -65,7 +65,7 @@ def freeze(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        write_whole(output, [text.encode()], 0o644)
+        write_to(output, [text.encode()], 0o644)
 
 
 @commands.command()
@@ -100,10 +100,10 @@ def check(
     """
     from app.cli.progress import waiting
     from app.client.source import connect
-    from app.contract.files import write_whole
+    from app.contract.files import write_to
     from app.escape import as_json as json_of
     from app.gate import show
-    from app.gate.check import Checked, doubts
+    from app.gate.check import Checked, declared, doubts
     from app.gate.check import check as checked
     from app.gate.junit import junit
     from app.gate.live import watch as watched
@@ -119,7 +119,7 @@ def check(
         raise typer.BadParameter("--output beside none of --markdown, --sarif, --junit and --json")
     if watch is not None and since is not None:
         raise typer.BadParameter("--watch checks what comes: give it without --since")
-    contract = _read(file)
+    contract, written = _read(file)
     of = profile or contract.profile
     with connect(load(), server) as source:
         if watch is not None:
@@ -135,19 +135,20 @@ def check(
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
         planned=[one.key for one in contract.endpoints], violations=checked(contract, seen),
-        doubts=[*doubts(contract, seen), *seen.notes], coverage=report.coverage,
+        doubts=[*doubts(contract, seen), *seen.notes], declared=declared(contract, seen),
+        coverage=report.coverage,
     )  # fmt: skip
     shown = show.text(found)
     if as_markdown:
         shown = show.markdown(found)
     elif as_sarif:
-        shown = sarif(found, file.read_text(encoding="utf-8-sig"))
+        shown = sarif(found, written)
     elif as_junit:
         shown = junit(found)
     elif as_json:
         shown = json_of(found) + "\n"
     if output is not None:
-        write_whole(output, [shown.encode()], 0o644)
+        write_to(output, [shown.encode()], 0o644)
         shown = show.text(found)
     typer.echo(shown, nl=False)
     raise typer.Exit(FAILED if found.violations else DONE)
@@ -171,7 +172,7 @@ def diff(
     from app.gate.diff import markdown, text
     from app.settings import load
 
-    files = {name: _read(Path(name)) for name in (one, other) if Path(name).exists()}
+    files = {name: _read(Path(name))[0] for name in (one, other) if Path(name).exists()}
     if not files:
         raise typer.BadParameter(
             f"{one!r} and {other!r} are no files: name one; `telemock diff` compares two versions"
@@ -188,13 +189,13 @@ def diff(
     raise typer.Exit(FAILED if found.differences else DONE)
 
 
-def _read(file: Path) -> "Contract":
+def _read(file: Path) -> "tuple[Contract, str]":
     """A wrong contract ends as wrong usage: code 1 is for a contract that is violated."""
-    from app.gate.contract_file import read
+    from app.gate.contract_file import read_with_text
     from app.profiles.problems import ProfileError
 
     try:
-        return read(file)
+        return read_with_text(file)
     except ProfileError as e:
         raise Failure(str(e), USAGE) from None
 
@@ -221,7 +222,8 @@ def _frozen(
         )
     report = source.report(Scope(profile=profile))
     seen = behaviour(source, report, profile, version or None)
-    frozen = freeze(profile, version or None, seen, required_from)
+    paper = next((part.paper for part in report.profiles if part.profile == profile), None)
+    frozen = freeze(profile, version or None, seen, required_from, paper)
     return frozen, head(frozen, seen, report, required_from)
 
 

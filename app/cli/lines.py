@@ -15,7 +15,7 @@ from app.cli.ending import Failure
 from app.cli.progress import counted
 from app.client.source import Source, captures, connect, end, is_asked
 from app.contract import record
-from app.contract.files import write_whole
+from app.contract.files import write_to
 from app.contract.instant import iso
 from app.escape import json_text, plain
 from app.report.decoded import decoded
@@ -99,7 +99,7 @@ def export(
             sys.stdout.buffer.flush()
         else:
             pieces = to_file(counted(lines, f"writing {plain(str(output))}"))
-            write_whole(output, pieces, 0o600)
+            write_to(output, pieces, 0o600)
 
 
 def _print(lines: Iterable[bytes], *, as_json: bool) -> None:

@@ -285,6 +285,7 @@ def fields(
     from app.cli.progress import waiting
     from app.client.source import connect
     from app.escape import as_json as json_of
+    from app.report.classes import said_by
     from app.report.tables import text_table
     from app.settings import load
     from app.store import Scope
@@ -295,7 +296,7 @@ def fields(
         for row in rows:
             typer.echo(json_of(row))
         return
-    head = ("host", "endpoint", "version", "field", "type", "shape", "in")
+    head = ("host", "endpoint", "version", "field", "type", "shape", "class", "by", "in")
     table = [
         (
             row.host,
@@ -304,6 +305,8 @@ def fields(
             row.path,
             row.type,
             row.shape,
+            row.class_ or "-",
+            said_by(row),
             f"{row.count}/{row.requests}",
         )
         for row in rows

@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 from app.client.source import ApiSource, Source, StoreSource, connect, decoded
 from app.contract.names import FILE_STORE, PATH_CHANGES
 from app.contract.reviews import State
+from app.report.classes import FieldClass, said_of, word_on
 from app.settings import Settings
 from app.store import LIMIT
 from app.store.changes import ChangePage, ChangeQuery, InboxItem, NewReview, os_user
@@ -25,6 +26,11 @@ class GivenReview(msgspec.Struct):
 
     state: State
     note: str = ""
+    name: str = ""
+
+
+class _GivenClass(msgspec.Struct):
+    class_: str = msgspec.field(name="class")
     name: str = ""
 
 
@@ -49,6 +55,10 @@ class Inbox(Protocol):
     def item(self, id: int) -> InboxItem | None: ...
 
     def decide(self, id: int, given: GivenReview) -> InboxItem | None: ...
+
+    def say_class(self, id: int, name: str, who: str) -> FieldClass | None:
+        """Says the class of an item's field."""
+        ...
 
     def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
         """Decides on the open ones of the query up to its `until`."""
@@ -99,6 +109,10 @@ class _OfApp:
         found = self._source.found(f"{PATH_CHANGES}/{id}", given)
         return decoded(found, InboxItem) if found else None
 
+    def say_class(self, id: int, name: str, who: str) -> FieldClass | None:
+        found = self._source.found(f"{PATH_CHANGES}/{id}/class", _GivenClass(name, who))
+        return decoded(found, FieldClass) if found else None
+
     def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
         body = _GivenOnAll(
             **asdict(given), until=query.until or 0, kind=query.kind, profile=query.profile,
@@ -123,6 +137,14 @@ class _OfStore:
     def decide(self, id: int, given: GivenReview) -> InboxItem | None:
         with closing(SqliteStore(self._path)) as store:
             return store.decide(id, _review(given))
+
+    def say_class(self, id: int, name: str, who: str) -> FieldClass | None:
+        item = self._store.change(id)
+        if item is None:
+            return None
+        word = word_on(item, name, who or os_user())
+        with closing(SqliteStore(self._path)) as store:
+            return said_of(word) if store.say_class(word) else None
 
     def decide_all(self, query: ChangeQuery, given: GivenReview) -> int:
         with closing(SqliteStore(self._path)) as store:

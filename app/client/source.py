@@ -20,6 +20,7 @@ from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
+from app.report.classes import classed
 from app.report.compare import Comparison
 from app.report.coverage import Gap, profile_refused
 from app.report.outgoing import outgoing
@@ -181,7 +182,7 @@ class StoreSource:
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
-        return self.store.fields(scope)
+        return classed(self.store.fields(scope), in_use(self._profiles)[0])
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
         reading = Reading(self.store, self.store.fields(Scope()), self.profiles().decoders)

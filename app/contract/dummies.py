@@ -5,7 +5,7 @@ A range is taken as a whole: if the machine's own network uses any of it, the ne
 (`addon.redirect.used` looks; the injector knows only the pod's specification).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -17,7 +17,7 @@ from ipaddress import (
 )
 from typing import NamedTuple
 
-from app.contract.settings import listed
+from app.contract.settings import listed, port
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -52,6 +52,8 @@ NETWORKS = tuple(pooled.network for pooled in POOL)
 DEFAULT = ",".join(map(str, NETWORKS))  # of the settings
 SETTING = "TELEMOCK_DUMMY_RANGES"  # of `telemock inject`
 CHART_VALUE = "dummyRanges"
+PORTS_SETTING = "TELEMOCK_PORTS"
+PORTS_WANTED = "HOST:PORT, comma separated"
 WANTED = f"networks such as {NETWORKS[1]},{NETWORKS[5]}, comma separated, of IPv4 and of IPv6"
 
 
@@ -108,6 +110,23 @@ def assign(hosts: Sequence[str], ranges: Sequence[Network]) -> list[tuple[str, s
 def mapped(addresses: Sequence[tuple[str, str]]) -> str:
     """The form of TELEMOCK_HOSTS and TELEMOCK_LOOPBACK: `ADDRESS=HOST,…`."""
     return ",".join(f"{address}={host}" for address, host in addresses)
+
+
+def with_ports(ports: Mapping[str, Iterable[int]]) -> str:
+    """The form of TELEMOCK_PORTS: `HOST:PORT,…`."""
+    return ",".join(f"{host}:{port}" for host, of_host in ports.items() for port in of_host)
+
+
+def parse_ports(text: str) -> dict[str, tuple[int, ...]]:
+    """The opposite of `with_ports`. Raises ValueError."""
+    found: dict[str, tuple[int, ...]] = {}
+    for item in listed(text):
+        host, _, number = item.rpartition(":")
+        host = host.lower().rstrip(".")
+        if not host or not port(number) >= 1 or host.endswith(":"):
+            raise ValueError(PORTS_WANTED)
+        found[host] = (*found.get(host, ()), int(number))
+    return found
 
 
 def range_of(address: Address, ranges: Sequence[Network]) -> Network:

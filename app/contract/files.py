@@ -33,6 +33,16 @@ def write_whole(
         part.unlink(missing_ok=True)
 
 
+def write_to(path: Path, pieces: Iterable[bytes], mode: int = PRIVATE) -> None:
+    """Writes where a person says: a file as `write_whole`, behind links too; a pipe or device, such
+    as /dev/stdout, is written to and never replaced. Raises OSError."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.writelines(pieces)
+    else:
+        write_whole(path.resolve(), pieces, mode)
+
+
 def private(path: str, flags: int) -> int:
     """Opens a file for its owner alone; an `opener` for `open`."""
     return os.open(path, flags | os.O_CLOEXEC, PRIVATE)

@@ -17,11 +17,13 @@ from app.contract.record import Pair
 
 class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     """`name` itself, or with `suffix` every name that ends in `.name`. Lower case. `unmatched`: the
-    action of a profile's host for requests that no rule takes."""
+    action of a profile's host for requests that no rule takes. `ports`: those that are led to the
+    sidecar besides the web's."""
 
     name: str
     suffix: bool = False
     unmatched: HostAction = UNTAKEN
+    ports: tuple[int, ...] = ()
 
     def matches(self, host: str) -> bool:
         return host.endswith("." + self.name) if self.suffix else host == self.name
@@ -81,6 +83,12 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     query: tuple[Value, ...] = ()
     headers: tuple[Value, ...] = ()
     body: tuple[Value, ...] = ()
+
+    def takes_lines(self, host: str) -> bool:
+        """True if it holds for the host, and has no condition that only a request can meet."""
+        if self.methods or self.paths or self.query or self.headers or self.body:
+            return False
+        return not self.hosts or any(h.matches(host) for h in self.hosts)
 
 
 class Seen(msgspec.Struct, kw_only=True):

@@ -98,11 +98,12 @@ ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_OWN_CA = "telemock.io/own-ca"
 ANNOTATION_CANARY = "telemock.io/canary"
+ANNOTATION_REHEARSE = "telemock.io/rehearse"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 OUR_ANNOTATIONS = (
     ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
-    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_OWN_CA, ANNOTATION_CANARY,
-    ANNOTATION_STATUS,
+    ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_OWN_CA, ANNOTATION_REHEARSE,
+    ANNOTATION_CANARY, ANNOTATION_STATUS,
 )  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
@@ -309,6 +310,15 @@ METRICS = (
     Metric(
         "telemock.inventory.new_fields", "counter", "{field}", ("telemock.profile",), _APP,
         "Fields seen for the first time.",
+    ),
+    Metric(
+        "telemock.inventory.fields", "gauge", "{field}", ("telemock.profile", "telemock.class"),
+        _APP, "Fields that were ever seen, by their class.",
+    ),
+    Metric(
+        "telemock.inventory.new_sensitive", "counter", "{field}",
+        ("telemock.profile", "telemock.class"), _APP,
+        "Fields seen for the first time that are about a person or a secret.",
     ),
     Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,

@@ -27,6 +27,7 @@ LINE_CAP = 4 * 1024 * 1024  # bytes of one encoded record
 ADDED = ("id", "time", "trace_url")
 
 Pair = tuple[str, str]
+Sender = Literal["client", "server"]
 
 Short = Annotated[str, msgspec.Meta(max_length=512)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,32}$")]
@@ -162,11 +163,13 @@ class Tls(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 class Message(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """One WebSocket message; `of` is the id of the exchange that opened it."""
+    """One WebSocket message, or one line of a connection without HTTP. `of` is the id of the
+    exchange that opened it, of a line that of the connection's first record."""
 
     of: Short
-    sender: Literal["client", "server"]
+    sender: Sender
     body: Body
+    line: bool = False
 
 
 class Log(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -246,6 +249,12 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
         if self.tls and self.tls.sni:
             return self.tls.sni
         return self.destination.address if self.destination else ""
+
+
+def line_of(record: CaptureRecord) -> Body | None:
+    """What a client sent without HTTP."""
+    message = record.message
+    return message.body if message and message.line and message.sender == "client" else None
 
 
 def bodies_of(record: CaptureRecord) -> list[Body]:

@@ -65,7 +65,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     match: Match = Match()
     route: str = ""  # path as a bounded template: http.route, metric labels, endpoints in reports
     answer: Answer = Answer()
-    answer_at: Literal["app", "sidecar"] = "app"
+    # rehearsal: by the sidecar, under a fault (app.contract.faults); no profile says so
+    answer_at: Literal["app", "sidecar", "rehearsal"] = "app"
     decoders: tuple[str, ...] = ()  # the ways to read the body, see app.contract.decoding
 
 
@@ -138,11 +139,22 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
                 return profile
         return None
 
+    @cached_property
+    def ports(self) -> frozenset[int]:
+        """All ports that a profile's host names."""
+        return frozenset(port for p in self.profiles for h in p.hosts for port in h.ports)
+
+    def ports_of(self, host: str) -> frozenset[int]:
+        """The ports of this host that are led to the sidecar besides the web's."""
+        host = host.lower().rstrip(".")
+        named = (h for p in self.of_host(host) for h in p.hosts if h.matches(host))
+        return frozenset(port for h in named for port in h.ports)
+
     def fails_closed(self, host: str, mode: Mode | None) -> bool:
         """True if this host refuses requests that cannot be judged: some rule keeps requests here,
         or requests that no rule takes are blocked."""
-        of_host = (r for p in self.of_host(host) for r in p.rules)
-        return self.denies(host) is not None or any(_action(r, mode) in KEPT_HERE for r in of_host)
+        actions = {action_of(r, mode) for p in self.of_host(host) for r in p.rules}
+        return self.denies(host) is not None or not KEPT_HERE.isdisjoint(actions)
 
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], tuple[Profile, Rule]]:
@@ -218,7 +230,7 @@ def _first(rules: RuleSet, seen: Seen, mode: Mode | None) -> Decision:
         for rule in profile.rules:
             if failed_part(rule.match, seen) is not None:
                 continue
-            action = _action(rule, mode)
+            action = action_of(rule, mode)
             if not rule.match.body:
                 return Decision(action, profile, rule)
             if seen.json is UNREAD:
@@ -295,7 +307,7 @@ def names_of(seen: Seen) -> tuple[str, ...]:
     return tuple(dict.fromkeys((seen.host, *seen.names, *hosts_in(authority_of(seen.path)))))
 
 
-def _action(rule: Rule, mode: Mode | None) -> Action:
+def action_of(rule: Rule, mode: Mode | None) -> Action:
     return mode if mode is not None and rule.action == MOCK else rule.action
 
 

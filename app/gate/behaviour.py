@@ -13,8 +13,9 @@ from app.contract.record import CaptureRecord
 from app.gate.contract_file import Endpoint
 from app.report.sides import Decoders
 from app.store import MASKED, Facts, short_id
+from app.store.classes import class_of
 from app.store.facts import facts, sender
-from app.store.inventory import CLASSES, route_of
+from app.store.inventory import route_of
 
 NAMELESS = "(no name)"  # stands for the host of a connection that named none
 
@@ -40,7 +41,7 @@ class Sight(msgspec.Struct):
 class FieldKind(NamedTuple):
     type: str
     shape: str
-    class_: str  # "" where it is harmless
+    class_: str  # of `app.contract.classes`, "" of an object or array
 
 
 class FieldSight(msgspec.Struct):
@@ -53,12 +54,14 @@ class FieldSight(msgspec.Struct):
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known. `events` by name, `senders` by what tells them apart."""
+    nothing where only sums are known; `samples` are then ids of some. `events` by name, `senders`
+    by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
     partly: int = 0
     alike: dict[frozenset[str], Sight] = {}
+    samples: dict[frozenset[str], str] = {}
     fields: dict[str, FieldSight] = {}
     events: dict[str, Sight] = {}
     senders: dict[tuple[str, ...], Sight] = {}
@@ -121,7 +124,7 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
     else:
         endpoint.alike.setdefault(paths, Sight()).merge(one)
     for path, type, shape in known.seen.fields:
-        endpoint.kind(path, FieldKind(type, shape, CLASSES.get(shape, ""))).merge(one)
+        endpoint.kind(path, FieldKind(type, shape, class_of(path, type, shape).id)).merge(one)
     for path in paths:
         endpoint.fields[path].requests += 1
     for event in known.events:

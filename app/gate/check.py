@@ -4,16 +4,17 @@ Pure: called for stored captures by `telemock contract check`, and for one run b
 Nothing in a violation is a value that was sent.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, get_args
 
 import msgspec
 
+from app.contract.classes import TELLING, in_order, members
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
 from app.report.compare import share
-from app.report.coverage import Coverage, count
+from app.report.coverage import Coverage, count, listed
 from app.store import OTHER
 
 Kind = Literal[
@@ -52,9 +53,17 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
     example: str = ""
 
 
+def markdown() -> str:
+    """The table of kinds in the documents."""
+    return "| Violation | Means |\n|---|---|\n" + "".join(
+        f"| `{id}` | {says} |\n" for id, says in KINDS.items()
+    )
+
+
 class Checked(msgspec.Struct, kw_only=True):
     """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
-    captures were checked, `captures` how many; `doubts` what could not be told."""
+    captures were checked, `captures` how many; `doubts` what could not be told, `declared`
+    what of it the vendor documents."""
 
     file: str
     profile: str
@@ -63,23 +72,21 @@ class Checked(msgspec.Struct, kw_only=True):
     planned: list[Endpoint]
     violations: list[Violation]
     doubts: list[str]
+    declared: str = ""
     coverage: Coverage | None
 
 
 def check(contract: Contract, seen: Behaviour) -> list[Violation]:
     """In the contract's order of kinds, hosts and endpoints."""
-    planned = {one.key: one for one in contract.endpoints}
-    hosts = {host: _named(host, contract.hosts) for host in seen.hosts}
+    plans = {one.key: one for one in contract.endpoints}
     found = [
         _violation("unplanned_host", (host, "", ""), sight, "the contract does not name this host")
-        for host, sight in sorted(seen.hosts.items()) if not hosts[host]
+        for host, sight in sorted(seen.hosts.items()) if not _named(host, contract.hosts)
     ]  # fmt: skip
     for key, endpoint in sorted(seen.endpoints.items()):
-        host, method, route = key
-        if not hosts[host]:
+        if not _named(key[0], contract.hosts):
             continue  # said above
-        plans = (planned.get((name, method, route)) for name in hosts[host])
-        if (plan := next(filter(None, plans), None)) is None:
+        if (plan := _plan(key, plans, contract.hosts)) is None:
             says = "the contract does not name this endpoint"
             found.append(_violation("unplanned_endpoint", key, endpoint.sight, says))
         else:
@@ -88,32 +95,85 @@ def check(contract: Contract, seen: Behaviour) -> list[Violation]:
     return sorted(found, key=lambda v: order.index(v.kind))
 
 
-def doubts(contract: Contract, seen: Behaviour) -> list[str]:
-    """Sentences on what the check could not tell, none of which is a violation."""
+def unchecked(contract: Contract, seen: Behaviour) -> list[str]:
+    """Sentences on what was sent and could not be checked: where there is one, a check without a
+    violation proves nothing."""
     endpoints = seen.endpoints.values()
-    fields = [field for one in contract.endpoints for field in (one.fields or {}).values()]
-    few = sum(field.presence == "few" for field in fields)
-    called = {(name, *call) for host, *call in seen.endpoints
-              for name in _named(host, contract.hosts)}  # fmt: skip
-    unseen = sum(one.key not in called for one in contract.endpoints)
+    plans = {one.key: one for one in contract.endpoints}
+    unread = sum(
+        max(0, one.sight.count - one.read) for key, one in seen.endpoints.items()
+        if (plan := _plan(key, plans, contract.hosts)) and plan.fields is not None
+    )  # fmt: skip
+    requests = sum(one.sight.count for one in endpoints)
     told = [
+        (unread, "request", "not looked into"),
+        (sum(sight.count for sight in seen.hosts.values()) - requests, "connection",
+         "not opened, or carried no request"),
         (sum(one.partly for one in endpoints), "request",
          "not kept whole: the rest of its fields is not known"),
         (sum(one.unlisted for one in endpoints), "field", "over the limits of what is listed"),
-        (unseen, "planned endpoint", "not seen"),
-        (few, "field", "in all requests of too few to be required (presence: few)"),
+        (sum(one.events[OTHER].count for one in endpoints if OTHER in one.events), "event",
+         "over the limits of what is listed"),
     ]  # fmt: skip
+    return _sentences(told)
+
+
+def doubts(contract: Contract, seen: Behaviour) -> list[str]:
+    """`unchecked`, and sentences on what the contract leaves open."""
+    fields = [field for one in contract.endpoints for field in (one.fields or {}).values()]
+    few = sum(field.presence == "few" for field in fields)
+    plans = {one.key: one for one in contract.endpoints}
+    called = {plan.key for key in seen.endpoints if (plan := _plan(key, plans, contract.hosts))}
+    told = [
+        (len(plans.keys() - called), "planned endpoint", "not seen"),
+        (few, "field", "in all requests of too few to be required (presence: few)"),
+    ]
+    return [*unchecked(contract, seen), *_sentences(told)]
+
+
+def _sentences(told: Iterable[tuple[int, str, str]]) -> list[str]:
     return [
         f"{count(number, what, f'{what}s')} {'was' if number == 1 else 'were'} {says}"
         for number, what, says in told
-        if number
+        if number > 0
     ]
+
+
+def declared(contract: Contract, seen: Behaviour) -> str:
+    """A sentence on what of the sent fields the vendor documents, "" where the contract does not
+    say."""
+    told: dict[bool, set[str]] = {True: set(), False: set()}
+    plans = {one.key: one for one in contract.endpoints}
+    sent: dict[Endpoint, set[str]] = {}
+    for key, endpoint in seen.endpoints.items():
+        if plan := _plan(key, plans, contract.hosts):
+            sent.setdefault(plan.key, set()).update(endpoint.fields)
+    for one in contract.endpoints:
+        for path, field in (one.fields or {}).items():
+            if field.documented is not None and path in sent.get(one.key, ()):
+                told[field.documented].add(path)
+    if not any((*told.values(), contract.documented_unseen)):
+        return ""
+    beside = f": {listed(sorted(told[False]))}" if told[False] else ""
+    return (
+        f"{count(len(told[True]), 'field', 'fields')} documented and seen, {len(told[False])} seen "
+        f"but not documented{beside}; {len(contract.documented_unseen)} documented but never seen"
+    )
 
 
 def _named(host: str, planned: Collection[str]) -> list[str]:
     """The contract's names for this host, the exact one first."""
+    host = host.lower().rstrip(".")
     suffixes = [name for name in planned if name.startswith(".") and host.endswith(name)]
     return [host, *suffixes] if host in planned else suffixes
+
+
+def _plan(
+    key: Endpoint, plans: Mapping[Endpoint, ContractEndpoint], hosts: Collection[str]
+) -> ContractEndpoint | None:
+    host, method, route = key
+    found = (plans.get((name, method, route)) for name in _named(host, hosts))
+    return next(filter(None, found), None)
 
 
 def _endpoint(key: Endpoint, plan: ContractEndpoint, seen: EndpointSight) -> Iterator[Violation]:
@@ -148,7 +208,8 @@ def _without(seen: EndpointSight, path: str) -> Sight:
         return found
     carrying = seen.fields[path].requests if path in seen.fields else 0
     if (lacking := seen.read - carrying - seen.partly) > 0:
-        found.add(lacking, seen.sight.first_ns, seen.sight.last_ns)
+        examples = (id for paths, id in seen.samples.items() if path not in paths)
+        found.add(lacking, seen.sight.first_ns, seen.sight.last_ns, next(examples, ""))
     return found
 
 
@@ -156,17 +217,18 @@ def _field(
     key: Endpoint, path: str, wanted: ContractField, seen: FieldSight, read: int
 ) -> Iterator[Violation]:
     types, classes = Sight(), Sight()
+    planned = {id for name in wanted.classes for id in members(name)}
     for kind, sight in seen.kinds.items():
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
             types.merge(sight)
-        if kind.class_ and kind.class_ not in wanted.classes:
+        if kind.class_ in TELLING and kind.class_ not in planned:
             classes.merge(sight)
     if types.count:
         says = f"planned: {' or '.join(wanted.types)}; sent: {' or '.join(_types(seen))}"
         yield _violation("type", key, types, says, path, read)
     if classes.count:
-        found = sorted({kind.class_ for kind in seen.kinds} - {""})
+        found = in_order({kind.class_ for kind in seen.kinds} & TELLING)
         says = f"planned: {' or '.join(wanted.classes) or 'harmless'}; sent: {' or '.join(found)}"
         yield _violation("class", key, classes, says, path, read)
 

@@ -11,18 +11,17 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.contract.classes import NAMES
 from app.profiles.about import Every
-from app.profiles.fields import Model, Name, check
+from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown, wrong
-from app.profiles.read import ProfileSource, document
+from app.profiles.read import ProfileSource, parsed, read_bytes
 from app.profiles.schema import HostName, Method
 from app.store import OTHER
-from app.store.inventory import CLASSES, PATH, TYPES
+from app.store.inventory import PATH, TYPES
 
 ENDPOINTS, FIELDS, EVENTS = 2_000, 4_000, 200  # of a file, of an endpoint, of an endpoint
 _PARTS = ("query.", "header.", "path.", "body")
-
-_CLASSES = tuple(sorted({*CLASSES.values()}))
 
 
 def _one_of(values: Sequence[str], what: str) -> AfterValidator:
@@ -33,7 +32,7 @@ Type = Annotated[
     str, _one_of(TYPES, "a type"), Field(json_schema_extra={"enum": [*TYPES]})
 ]  # fmt: skip
 Class = Annotated[
-    str, _one_of(_CLASSES, "a class"), Field(json_schema_extra={"enum": [*_CLASSES]})
+    str, _one_of(NAMES, "a class"), Field(json_schema_extra={"enum": [*NAMES]})
 ]  # fmt: skip
 Endpoint = tuple[str, str, str]  # host, method, route
 
@@ -49,9 +48,12 @@ def seconds(every: str) -> int:
 class ContractField(Model):
     """One field of an endpoint's requests."""
 
-    types: Annotated[list[Type], Field(min_length=1)]
+    types: Annotated[list[Type], Field(min_length=1, description="As `telemock fields` has them.")]
     shapes: list[Name] = Field([], description="What its values look like; for people.")
-    classes: list[Class] = Field([], description="Of its values; none means harmless.")
+    classes: list[Class] = Field([], description="Of its values; without any they are harmless.")
+    documented: bool | None = Field(
+        None, description="True if the vendor documents it; left out where no list is known."
+    )
     presence: Literal["always", "sometimes", "few"] = Field(
         description="always: every request must carry it. sometimes: some do. few: all did, of too "
         "few to say always."
@@ -73,8 +75,8 @@ class ContractField(Model):
 class ContractEndpoint(Model):
     """One endpoint that may be called."""
 
-    host: HostName
-    method: Method
+    host: HostName = Field(description="One of the contract's hosts.")
+    method: Method = Field(description="In upper case.")
     route: str = Field(max_length=600, description="As reports name it; with its placeholders.")
     every: Every | None = Field(
         None, description="The mean time between two requests of one sender."
@@ -107,10 +109,15 @@ class Contract(Model):
     model_config = ConfigDict(title="telemock contract")
 
     contract: Literal[1] = Field(description="The version of this format.")
-    profile: Name
-    version: Name | None = Field(None, description="None: of every version, or none is known.")
+    profile: Name = Field(description="Whose captures are checked.")
+    version: Name | None = Field(None, description="Left out: of every version, or none is known.")
     hosts: list[HostName] = Field(description="All that may be connected to.")
-    endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field([])
+    documented_unseen: Annotated[list[Text], Field(max_length=500)] = Field(
+        [], description="What the vendor documents and was never seen, in the vendor's words."
+    )
+    endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field(
+        [], description="All that may be called."
+    )
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -129,8 +136,14 @@ class Contract(Model):
 
 def read(path: Path) -> Contract:
     """Reads a contract. Raises ProfileError with every problem, each with its place and remedy."""
+    return read_with_text(path)[0]
+
+
+def read_with_text(path: Path) -> tuple[Contract, str]:
+    """Like `read`, and returns what was read: the file may be a pipe. Raises ProfileError."""
     source = ProfileSource(path, str(path))
-    return valid(source.label, document(source))
+    data = read_bytes(path, source.label)
+    return valid(source.label, parsed(source, data)), data.decode("utf-8-sig")
 
 
 def valid(label: str, written: Any) -> Contract:
@@ -181,6 +194,11 @@ def written(contract: Contract, head: Sequence[str] = ()) -> str:
         "profile": contract.profile,
         **({"version": contract.version} if contract.version else {}),
         "hosts": sorted(set(contract.hosts)),
+        **(
+            {"documented_unseen": [*contract.documented_unseen]}
+            if contract.documented_unseen
+            else {}
+        ),
         "endpoints": [_endpoint(one) for one in sorted(contract.endpoints, key=lambda e: e.key)],
     }
     text: str = yaml.dump(
@@ -206,7 +224,7 @@ def _field(field: ContractField) -> _OneLine:
     for name in ("shapes", "classes"):
         if values := getattr(field, name):
             found[name] = sorted(set(values))
-    found["presence"] = field.presence
-    if field.rate is not None:
-        found["rate"] = field.rate
+    for name in ("documented", "presence", "rate"):
+        if (value := getattr(field, name)) is not None:
+            found[name] = value
     return found

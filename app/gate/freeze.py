@@ -24,6 +24,8 @@ from app.gate.contract_file import (
 from app.profiles.schema import HostName
 from app.report.build import Report
 from app.report.coverage import listed
+from app.report.documented import Declared, compared, unseen
+from app.report.papers import Paper
 from app.store import OTHER
 from app.version import VERSION
 
@@ -42,10 +44,16 @@ class Frozen(NamedTuple):
 
 
 def freeze(
-    profile: str, version: str | None, seen: Behaviour, required_from: int = REQUIRED_FROM
+    profile: str,
+    version: str | None,
+    seen: Behaviour,
+    required_from: int = REQUIRED_FROM,
+    paper: Paper | None = None,
 ) -> Frozen:
-    """Raises ValidationError for more than a contract holds at all."""
+    """`paper` has the vendor's words on what is sent. Raises ValidationError for more than a
+    contract holds at all."""
     left_out = []
+    said = _said(seen, paper) if paper and paper.documented else None
     hosts = []
     for host in sorted(seen.hosts):
         try:
@@ -56,13 +64,14 @@ def freeze(
     for key, sight in sorted(seen.endpoints.items()):
         if key[0] in hosts:
             try:
-                endpoints.append(_endpoint(key, sight, required_from))
+                endpoints.append(_endpoint(key, sight, required_from, said))
             except ValidationError as e:
                 why = e.errors(include_url=False)[0]["msg"]
                 left_out.append(f"endpoint {plain(' '.join(key))}: {plain(why)}")
     contract = Contract(
-        contract=1, profile=profile, version=version, hosts=hosts, endpoints=endpoints
-    )
+        contract=1, profile=profile, version=version, hosts=hosts, endpoints=endpoints,
+        documented_unseen=list(map(unseen, said.unseen)) if said else [],
+    )  # fmt: skip
     return Frozen(contract, left_out)
 
 
@@ -86,9 +95,24 @@ def head(found: Frozen, seen: Behaviour, report: Report, required_from: int) -> 
     ]
 
 
-def _endpoint(key: Endpoint, seen: EndpointSight, required_from: int) -> ContractEndpoint:
+def _said(seen: Behaviour, paper: Paper) -> Declared:
+    types: dict[str, set[str]] = {}
+    for endpoint in seen.endpoints.values():
+        for path, field in endpoint.fields.items():
+            types.setdefault(path, set()).update(kind.type for kind in field.kinds)
+    return compared(paper, types)
+
+
+def _endpoint(
+    key: Endpoint, seen: EndpointSight, required_from: int, said: Declared | None
+) -> ContractEndpoint:
     host, method, route = key
-    fields = {path: _field(field, seen, required_from) for path, field in seen.fields.items()}
+    documented = dict.fromkeys((one.field for one in said.seen), True) if said else {}
+    documented |= dict.fromkeys(said.undocumented, False) if said else {}
+    fields = {
+        path: _field(field, seen, required_from, documented.get(path))
+        for path, field in seen.fields.items()
+    }
     names = sorted(set(seen.events) - {OTHER})
     return ContractEndpoint(
         host=host, method=method, route=route, every=_every(*seen.pace),
@@ -97,7 +121,9 @@ def _endpoint(key: Endpoint, seen: EndpointSight, required_from: int) -> Contrac
     )  # fmt: skip
 
 
-def _field(seen: FieldSight, of: EndpointSight, required_from: int) -> ContractField:
+def _field(
+    seen: FieldSight, of: EndpointSight, required_from: int, documented: bool | None
+) -> ContractField:
     """A request that was not kept whole may have carried the field."""
     whole = of.read - of.partly
     has_all = seen.requests >= whole
@@ -106,6 +132,7 @@ def _field(seen: FieldSight, of: EndpointSight, required_from: int) -> ContractF
         types=sorted({kind.type for kind in seen.kinds}),
         shapes=sorted({kind.shape for kind in seen.kinds} - {""}),
         classes=sorted({kind.class_ for kind in seen.kinds} - {""}),
+        documented=documented,
         presence="sometimes" if not has_all else "always" if whole >= required_from else "few",
         rate=None if has_all else rate,
     )

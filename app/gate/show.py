@@ -19,7 +19,7 @@ def summary(found: Checked) -> str:
 
 def notes(found: Checked) -> list[str]:
     coverage = [f"coverage: {found.coverage.verdict}"] if found.coverage else []
-    return [*found.doubts, *coverage]
+    return [*found.doubts, *filter(None, [found.declared]), *coverage]
 
 
 def text(found: Checked) -> str:

@@ -18,7 +18,7 @@ from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
-from app.store.inventory import CLASSES, route_of
+from app.store.inventory import route_of
 from app.store.versions import version_number
 
 SAMPLE = 2_000  # captures that pace and examples are taken from, the newest
@@ -97,7 +97,7 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         if row.path == OTHER:
             endpoint.unlisted += row.count
             continue
-        kind = FieldKind(row.type, row.shape, CLASSES.get(row.shape, ""))
+        kind = FieldKind(row.type, row.shape, row.class_)
         endpoint.kind(row.path, kind).add(row.count, row.first_ns, row.last_ns)
         of = carrying.setdefault((key, row.path), {})
         # One request may hold two kinds under one path, and so count twice.
@@ -120,21 +120,21 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
 
 
 def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
-    """Counts what belongs to one version by its fields, which alone know versions; the rest by the
-    report, which knows endpoints without fields, too."""
+    """Counts by the report, which knows endpoints without fields, too; by fields what belongs to
+    one version, which they alone know, and what the roll-ups have forgotten."""
     by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
-    for key in by_fields & found.endpoints.keys():
-        endpoint = found.endpoints[key]
-        whole = Sight()
-        for field in endpoint.fields.values():
-            for sight in field.kinds.values():
-                whole.merge(sight)
-        _count(found, key, replace(whole, count=endpoint.read))
     for line in _lines(report):
         key = (line.host or NAMELESS, line.method, line.endpoint)
         if key not in by_fields:
             times = instant(line.first_seen), instant(line.last_seen)
             _count(found, key, Sight(line.count, *times))
+    for key, endpoint in found.endpoints.items():
+        if not endpoint.sight.count:
+            whole = Sight()
+            for field in endpoint.fields.values():
+                for sight in field.kinds.values():
+                    whole.merge(sight)
+            _count(found, key, replace(whole, count=endpoint.read))
 
 
 def _count(found: Behaviour, key: Endpoint, sight: Sight) -> None:
@@ -161,6 +161,7 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
             continue
         into = found.endpoints[key]
         into.senders = endpoint.senders
+        into.samples = {paths: sight.example for paths, sight in endpoint.alike.items()}
         into.sight.example = endpoint.sight.example
         for path, field in endpoint.fields.items():
             for kind, sight in field.kinds.items():

@@ -5,12 +5,14 @@ alike, and an instrument costs more than a dict.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
+from app.contract.classes import about
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
-from app.store import Incoming, Written
+from app.store import Incoming, NewField, Written
 from app.store.sightings import workload
 
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
@@ -22,14 +24,25 @@ class Counting:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._class_of: Callable[[NewField], str] = attrgetter("class_")
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
         for bound in BOUNDS:
             metrics.add("telemock.decoding.bounded", (bound,), 0)
         metrics.set("telemock.store.failing", 0)
 
-    def expect(self, profiles: Iterable[str]) -> None:
-        """Starts counters of new things at 0 for these: alerts see the first increase."""
+    def known(self, fields: Mapping[tuple[str, str], int]) -> None:
+        """Takes the number of fields that the store has, by profile and class, once: new ones are
+        added."""
+        for labels, number in fields.items():
+            self._metrics.add("telemock.inventory.fields", labels, number)
+
+    def expect(
+        self, profiles: Iterable[str], class_of: Callable[[NewField], str] | None = None
+    ) -> None:
+        """Starts counters of new things at 0 for these: alerts see the first increase. `class_of`
+        knows what the profiles say of classes."""
+        self._class_of = class_of or self._class_of
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
@@ -56,6 +69,10 @@ class Counting:
                 add("telemock.product.captures", (profile, version), count)
         for field in written.new_fields:
             add("telemock.inventory.new_fields", (field.profile,))
+            if of := self._class_of(field):
+                add("telemock.inventory.fields", (field.profile, of))
+                if about(of):
+                    add("telemock.inventory.new_sensitive", (field.profile, of))
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
         for objected in written.objected:

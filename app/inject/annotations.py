@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.contract import names
-from app.contract.actions import MODES
+from app.contract import faults, names
+from app.contract.actions import ANSWERED, MODES
 from app.contract.instant import until
 from app.contract.rules import Profile
 from app.contract.settings import listed
@@ -38,6 +38,7 @@ class Wishes(NamedTuple):
     all_until: str
     resources: Resources
     appends: bool = False  # the sidecar's certificate to applications' own files
+    rehearse: str = ""
     canary: bool = False  # what identifies the pod is looked for in all that it sends
 
 
@@ -82,6 +83,13 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
             resources = changed(asked, resources)
         except ValueError as e:
             wrong.append(reason("resources_value", str(e)))
+    rehearse = value(names.ANNOTATION_REHEARSE, "")
+    try:
+        faults.asked(rehearse)
+    except ValueError:
+        wrong.append(reason("rehearse_value", repr(rehearse)))
+    if rehearse and mode and mode not in ANSWERED:
+        wrong.append(reason("rehearse_mode", mode))
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:
         wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))
@@ -89,7 +97,15 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
     if canary not in _FLAGS:
         wrong.append(reason("canary_value", f"{canary!r}, expected true or false"))
     return wrong or Wishes(
-        profiles, mode, redirect, tuple(trust), end, resources, bool(own), canary == "true"
+        profiles,
+        mode,
+        redirect,
+        tuple(trust),
+        end,
+        resources,
+        bool(own),
+        rehearse,
+        canary == "true",
     )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from app.contract import names
@@ -88,11 +89,17 @@ def impossible(spec: Mapping[str, Any]) -> list[Reason]:
 
 
 def impossible_with(
-    redirect: Redirect, spec: Mapping[str, Any], namespace: NamespaceFacts
+    redirect: Redirect,
+    spec: Mapping[str, Any],
+    namespace: NamespaceFacts,
+    more: Mapping[str, Iterable[int]] = MappingProxyType({}),
 ) -> list[Reason]:
-    """Conflicts with this redirect, in this pod and namespace."""
+    """Conflicts with this redirect, in this pod and namespace. `more`: other ports than the web's,
+    by host."""
     if redirect == "loopback":
-        return [*_ports(spec, names.REDIRECTED_PORTS, "loopback_port_taken"), *_sysctl(spec)]
+        others = (port for ports in more.values() for port in ports)
+        wanted = dict.fromkeys((*names.REDIRECTED_PORTS, *others))
+        return [*_ports(spec, wanted, "loopback_port_taken"), *_sysctl(spec)]
     found = []
     if not namespace.allows_net_admin:
         found.append(reason("net_admin_forbidden", redirect))

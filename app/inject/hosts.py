@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from itertools import count
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.contract import names
@@ -17,7 +18,7 @@ from app.contract.dummies import (
     choose,
     overlap,
 )
-from app.contract.rules import Profile
+from app.contract.rules import Profile, RuleSet
 from app.inject.reasons import Reason, reason
 from app.inject.settings import Redirect
 
@@ -26,11 +27,12 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # names that the AP
 
 class Hosts(NamedTuple):
     """`addresses` are those of `named`, in their order and of both families; for redirect loopback
-    see `aliases`. They are empty if no range is free."""
+    see `aliases`. They are empty if no range is free. `ports`: by host, besides 80 and 443."""
 
     named: tuple[str, ...]
     addresses: tuple[tuple[str, str], ...]
     reasons: tuple[Reason, ...]
+    ports: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
 def chosen(
@@ -45,6 +47,9 @@ def chosen(
     suffixes = dict.fromkeys(h.name for p in profiles for h in p.hosts if h.suffix)
     if suffixes and redirect != "all":
         reasons.append(reason("suffix_host", ", ".join(suffixes)))
+    other = dict.fromkeys(h.name for p in profiles for h in p.hosts if h.suffix and h.ports)
+    if other and redirect == "all":
+        reasons.append(reason("suffix_ports", ", ".join(other)))
     own = {
         name.lower().rstrip(".")
         for alias in spec.get("hostAliases") or ()
@@ -56,8 +61,10 @@ def chosen(
     if more := free[MOST_HOSTS:]:
         reasons.append(reason("too_many_hosts", ", ".join(more)))
     named, theirs = tuple(free[:MOST_HOSTS]), _addresses(spec)
+    rules = RuleSet(tuple(profiles))
+    ports = {host: of_host for host in named if (of_host := tuple(sorted(rules.ports_of(host))))}
     if redirect == "loopback":
-        return Hosts(named, tuple(_loopbacks(named, theirs)), tuple(reasons))
+        return Hosts(named, tuple(_loopbacks(named, theirs)), tuple(reasons), ports)
     if not named:
         return Hosts((), (), tuple(reasons))
     try:
@@ -65,7 +72,7 @@ def chosen(
     except NoRange as e:
         listed = ", ".join(str(n) for n in ranges if f"IPv{n.version}" == str(e))
         return Hosts(named, (), (*reasons, reason("no_dummy_range", listed)))
-    return Hosts(named, tuple(assign(named, used)), tuple(reasons))
+    return Hosts(named, tuple(assign(named, used)), tuple(reasons), ports)
 
 
 def aliases(addresses: Sequence[tuple[str, str]], redirect: Redirect) -> list[dict[str, Any]]:

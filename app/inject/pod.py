@@ -79,8 +79,8 @@ def _planned(
     if isinstance(asked, list):
         return None, wrong
     redirect = _redirect(asked, namespace)
-    wrong += conflicts.impossible_with(redirect, spec, namespace)
     chosen = hosts.chosen(asked.profiles, spec, redirect, settings.dummy_ranges)
+    wrong += conflicts.impossible_with(redirect, spec, namespace, chosen.ports)
     wrong += [said for said in chosen.reasons if said.skips]
     if not chosen.named and redirect != "all":
         wrong += [*chosen.reasons, reason("no_hosts")]
@@ -96,8 +96,10 @@ def _planned(
         mode=asked.mode,
         hosts=chosen.named,
         addresses=chosen.addresses,
+        ports=chosen.ports,
         resources=asked.resources,
         all_until=asked.all_until,
+        rehearse=asked.rehearse,
         container=str(first.get("name", "")),
         image=str(first.get("image", "")),
         canary_images=tuple(str(c.get("image", "")) for c in conflicts.all_containers(spec))

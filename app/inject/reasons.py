@@ -7,7 +7,7 @@ warnings and the report of `telemock inject` show their sentences.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from app.contract import names
+from app.contract import faults, names
 from app.contract.dummies import CHART_VALUE, SETTING
 from app.escape import plain
 
@@ -60,6 +60,13 @@ REASONS = {
     "all_until_value": _skips(
         f"the annotation {names.ANNOTATION_ALL_UNTIL} is {{about}}, expected a time such as "
         "2026-01-31T12:00:00Z, or how long from the pod's creation, such as 2h"
+    ),
+    "rehearse_value": _skips(
+        f"the annotation {names.ANNOTATION_REHEARSE} is {{about}}, expected {faults.WANTED}; "
+        f"faults are {', '.join(faults.FAULTS)}"
+    ),
+    "rehearse_mode": _skips(
+        f"the annotation {names.ANNOTATION_REHEARSE} needs mode mock, and the mode is {{about}}"
     ),
     "own_ca_value": _skips(f"the annotation {names.ANNOTATION_OWN_CA} is {{about}}"),
     "canary_value": _skips(f"the annotation {names.ANNOTATION_CANARY} is {{about}}"),
@@ -118,6 +125,10 @@ REASONS = {
     "suffix_host": ReasonRow(
         "the hosts below {about} have no names that could be redirected: only redirect all sees "
         "them"
+    ),
+    "suffix_ports": _blind(
+        "the hosts below {about} have ports besides 80 and 443, which are redirected only for "
+        "names that the profile writes out: what is sent there is not seen"
     ),
     "too_many_hosts": _blind(
         "there are more hosts than addresses for them; not redirected: {about}"

@@ -27,8 +27,8 @@ SENTENCES: Mapping[str, str] = {
     "the port in the container, so that the pod is left alone",
     "restarts": "its sidecar ended {count} times unasked and was started again: {logs}",
     # What is not seen, and what is not delivered.
-    "stale_hosts": "the profiles name hosts that this pod was made without, and does not redirect: "
-    "{hosts}; {restart}",
+    "stale_hosts": "the profiles name hosts, or ports of hosts, that this pod was made without, "
+    "and does not redirect: {hosts}; {restart}",
     "refused": "clients refused the sidecar's certificate {count} times, and what they sent is "
     f"not seen: the annotation {names.ANNOTATION_TRUST} adds what their runtime needs",
     "missing": "{count} of its records never arrived: {lost}",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from app.contract import names
 from app.contract.canary import setting as canary
-from app.contract.dummies import NETWORKS, SETTING, Network, mapped
+from app.contract.dummies import NETWORKS, PORTS_SETTING, SETTING, Network, mapped, with_ports
 from app.contract.names import PORT_PROXY, PORT_SIDECAR_HEALTH
 from app.contract.record import bracketed
 from app.contract.settings import size
@@ -64,6 +64,8 @@ class Plan(NamedTuple):
     image: str = ""
     resources: Resources | None = None  # the settings' own
     copies: tuple[own_ca.Copy, ...] = ()
+    rehearse: str = ""
+    ports: Mapping[str, tuple[int, ...]] = MappingProxyType({})  # besides 80 and 443, by host
     canary_images: tuple[str, ...] | None = None  # of the pod, if it is to be looked for
 
 
@@ -113,6 +115,7 @@ def redirect(plan: Plan) -> Object:
         "args": [f"--mode={plan.redirect}", "--wait"],
         "env": [
             {"name": "TELEMOCK_HOSTS", "value": mapped(plan.addresses)},
+            *([{"name": PORTS_SETTING, "value": with_ports(plan.ports)}] if plan.ports else []),
             *_ranges(plan.settings.dummy_ranges),
             {
                 "name": "TELEMOCK_HEALTH_HOST",
@@ -185,8 +188,10 @@ def environment(plan: Plan) -> list[Object]:
         "TELEMOCK_TRUST_DIR": names.MOUNT_TRUST,
         "TELEMOCK_MODE": plan.mode,
         **_listening(plan),
+        PORTS_SETTING: with_ports(plan.ports),
         "TELEMOCK_HEALTH_HOST": "$(POD_IP)",
         "TELEMOCK_ALL_UNTIL": plan.all_until if plan.redirect == "all" else "",
+        "TELEMOCK_REHEARSE": plan.rehearse,
         "TELEMOCK_EGRESS_PROXY": _expandable(settings.egress_proxy),
         "TELEMOCK_WORKLOAD_CONTAINER": plan.container,
         "TELEMOCK_WORKLOAD_IMAGE": _expandable(plan.image),

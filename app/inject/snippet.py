@@ -62,6 +62,7 @@ def values(chart: Chart, settings: InjectSettings, redirect: Redirect) -> str:
         chosen.named,
         chosen.addresses,
         container=official.container,
+        ports=chosen.ports,
     )
     status = InjectionStatus(True, ["values"], plan.redirect, plan.mode, settings.version)
     found: Object = {

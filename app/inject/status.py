@@ -14,6 +14,7 @@ import msgspec
 
 from app.cluster.kube import Object
 from app.contract import names
+from app.contract.dummies import PORTS_SETTING
 from app.contract.rules import RuleSet
 from app.contract.settings import listed
 from app.inject.conflicts import MIRROR, all_containers
@@ -332,22 +333,24 @@ def _proof(pod: Object) -> tuple[bool | None, str]:
 
 
 def _stale(pod: Object, rules: RuleSet, redirect: str) -> list[str]:
-    """Hosts that the profiles name by now, and this pod was not given. `all` needs none: it finds
-    the host in the connection."""
-    if redirect == "all":
-        return []
+    """Hosts, and ports of hosts, that the profiles name by now, and this pod was not given. `all`
+    needs no hosts: it finds the host in the connection."""
     annotations = pod["metadata"].get("annotations") or {}
     only = listed(annotations.get(names.ANNOTATION_PROFILES, ""))
-    wanted = {
-        host.name
+    hosts = [
+        host
         for profile in rules.profiles
         if not only or profile.id in only
         for host in profile.hosts
         if not host.suffix
-    }
+    ]
+    wanted = set() if redirect == "all" else {host.name for host in hosts}
+    wanted |= {f"{host.name}:{port}" for host in hosts for port in host.ports}
     given = {v["name"]: v.get("value", "") for v in (sidecar_of(pod) or {}).get("env") or ()}
     pairs = [pair for name in _ADDRESSES for pair in listed(given.get(name, ""))]
-    return sorted(wanted - {pair.rpartition("=")[2] for pair in pairs})
+    led = {*(pair.rpartition("=")[2] for pair in pairs), *listed(given.get(PORTS_SETTING, ""))}
+    lacking = wanted - led
+    return sorted(one for one in lacking if one.rpartition(":")[0] not in lacking)
 
 
 def _captures(meta: Object, report: Report) -> tuple[int, str, int, dict[str, int]]:

@@ -4,32 +4,38 @@ what could not be told. Called by `telemock learn`; `app.learn.yaml_text` writes
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+import re2
+
 from app.contract.decoding.tree import Opaque
 from app.contract.instant import iso
 from app.contract.masking.fields import MASK
+from app.contract.matching import Path
 from app.contract.names import WEB_PORTS
-from app.contract.record import CaptureRecord, Response, first
-from app.contract.route_template import segments
-from app.learn.fields import Look, Version, look, sensitive, version_of, versions
+from app.contract.record import CaptureRecord, Request, Response, first
+from app.contract.route_template import SEGMENTS, segments
+from app.learn.fields import Look, VersionSource, look, sensitive, version_of, versions
 
 REQUESTS = 2_000  # that are read
+HOSTS = 50
 RULES = 100  # of a draft; further endpoints fall to its last rule
 ANSWER_CAP = 4_096  # characters of an observed answer's body that are kept
 UNKNOWN = 40  # sentences
 _KEPT_HEADERS = ("content-type", "location")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
+_METHOD = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-class Reply(NamedTuple):
+class DraftAnswer(NamedTuple):
     """An answer. `how` says in words where it is from."""
 
     status: int
@@ -39,15 +45,15 @@ class Reply(NamedTuple):
 
 
 @dataclass
-class Endpoint:
-    """One rule of the draft; `names` are those of the segments that vary, `seen` a sentence."""
+class DraftRule:
+    """One rule of the draft; `seen` is a sentence."""
 
     id: str
     method: str
     host: str
     route: str
-    path: tuple[str, str]  # "exact" or "regex", and the text
-    reply: Reply
+    path: Path
+    reply: DraftAnswer
     seen: str
     looks: list[Look] = field(default_factory=list, repr=False)
 
@@ -56,11 +62,11 @@ class Endpoint:
 class Draft:
     id: str
     hosts: list[str]
-    endpoints: list[Endpoint]
+    endpoints: list[DraftRule]
     seen: str
     day: str  # of the last request
-    version: Version | None = None
-    other_versions: list[Version] = field(default_factory=list)
+    version: VersionSource | None = None
+    other_versions: list[VersionSource] = field(default_factory=list)
     sensitive: dict[str, str] = field(default_factory=dict)
     masked: list[tuple[str, str]] = field(default_factory=list)  # fields masked without a row
     every: str = ""
@@ -80,12 +86,14 @@ def draft(
     """`taken` are ids of other profiles, `left_out` sentences about what was not read. Raises
     NothingToLearn."""
     records = list(records)
-    looks = [one for record in records[:REQUESTS] if (one := look(record))]
+    read = (look(record) for record in records[:REQUESTS])
+    looks = [one for one in read if one and _can_be_named(one.request)]
     if not looks:
         raise NothingToLearn
     looks.sort(key=lambda one: one.record.time_ns)
     by_host = Counter(one.request.host for one in looks)
-    hosts = sorted(by_host, key=lambda host: (-by_host[host], host))
+    hosts = sorted(by_host, key=lambda host: (-by_host[host], host))[:HOSTS]
+    looks = [one for one in looks if one.request.host in hosts]
     id = id or _free(_id_of(hosts[0]), taken)
     endpoints, beyond = _endpoints(looks, len(hosts) > 1)
     found = Draft(id, hosts, endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10])
@@ -101,6 +109,12 @@ def draft(
     return found
 
 
+def _can_be_named(request: Request) -> bool:
+    """True if a rule can name its host and method; a path of another form is no endpoint."""
+    named = _HOST.fullmatch(request.host) and _METHOD.fullmatch(request.method)
+    return bool(named) and request.path.startswith("/") and request.path.isprintable()
+
+
 def _id_of(host: str) -> str:
     labels = [label for label in host.split(".") if not label.isdigit()] or ["host"]
     at = -2 if len(labels) > 1 else -1
@@ -113,32 +127,38 @@ def _slug(text: str) -> str:
     return _SLUG.sub("-", text.lower())[:50].strip("-")
 
 
-def _free(id: str, taken: frozenset[str]) -> str:
+def _free(id: str, taken: Collection[str]) -> str:
     numbered = (f"{id}-{number}" for number in range(2, 1_000))
     return id if id not in taken else next(name for name in numbered if name not in taken)
 
 
-def _endpoints(looks: Sequence[Look], many: bool) -> tuple[list[Endpoint], int]:
+def _endpoints(looks: Sequence[Look], many: bool) -> tuple[list[DraftRule], int]:
     """The rules, exact paths first, so that none takes what a later one could; and the number of
     requests that fall to the last rule."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[Look]] = {}
     for one in looks:
-        key = one.request.host, one.request.method, _named(segments(one.request.path))
-        groups.setdefault(key, []).append(one)
-    most = sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]
+        alike = tuple("{}" if _is_name(step) else step for step in segments(one.request.path))
+        groups.setdefault((one.request.host, one.request.method, alike), []).append(one)
+    methods = Counter((host, alike) for host, _, alike in groups)
     ids: set[str] = set()
     found = []
-    for (host, method, steps), of in most:
-        words = "-".join(_slug(s) for s in steps if s[:1] != "{" and s != "*") or "root"
-        alike = [m for h, m, s in groups if s == steps]
-        name = f"{words}-{method.lower()}" if len({*alike}) > 1 else words
-        id = _free(_slug(f"{host.split('.')[0]}-{name}" if many else name), frozenset(ids))
-        ids.add(id)
+    for (host, method, alike), of in sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]:
+        steps = _named(Counter(segments(one.request.path) for one in of).most_common(1)[0][0])
+        words = "-".join(_slug(s) for s in steps if not _is_name(s) and s != "*") or "root"
+        name = f"{words}-{method.lower()}" if methods[host, alike] > 1 else words
+        id = _free(_slug(f"{host.split('.')[0]}-{name}" if many else name) or "root", ids)
         route = "/" + "/".join(steps)
-        path = ("exact", route) if not _varies(steps) else ("regex", _regex(steps))
-        found.append(Endpoint(id, method, host, route, path, _reply(of), _span(of), of))
-    found.sort(key=lambda e: (e.path[0] != "exact", e.route.count("{") + e.route.endswith("/*")))
+        path = _path(route, steps, {one.request.path for one in of})
+        if path is None or len(route) > 200 or len(path.value) > 1_000:
+            continue  # the last rule takes it
+        ids.add(id)
+        found.append(DraftRule(id, method, host, route, path, _reply(of), _span(of), of))
+    found.sort(key=lambda e: (e.path.kind != "exact", e.route.count("{") + e.route.endswith("/*")))
     return found, len(looks) - sum(len(e.looks) for e in found)
+
+
+def _is_name(step: str) -> bool:
+    return step[:1] == "{" and step[-1:] == "}"
 
 
 def _named(steps: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,26 +166,31 @@ def _named(steps: tuple[str, ...]) -> tuple[str, ...]:
     seen: Counter[str] = Counter()
     named = []
     for step in steps:
-        if step[:1] == "{" and step[-1:] == "}":
+        if _is_name(step):
             seen[step] += 1
             step = step if seen[step] == 1 else f"{step[:-1]}{seen[step]}}}"
         named.append(step)
     return tuple(named)
 
 
-def _varies(steps: tuple[str, ...]) -> bool:
-    return any(step[:1] == "{" for step in steps) or steps[-1:] == ("*",)
+def _path(route: str, steps: Sequence[str], seen: set[str]) -> Path | None:
+    """The narrowest condition that takes all paths that were seen; None without one."""
+    if seen == {route}:
+        return Path("exact", route)
+    for start, parameters in (("/", ""), ("/+", "(;[^/]*)?")):  # `//a;x=1/b`
+        parts = [
+            "[^/]+" if _is_name(step)
+            else ".*" if step == "*" and at == SEGMENTS
+            else re2.escape(step) + parameters
+            for at, step in enumerate(steps)
+        ]  # fmt: skip
+        path = Path("regex", start + "/".join(parts))
+        if all(map(path.matches, seen)):
+            return path
+    return None
 
 
-def _regex(steps: Sequence[str]) -> str:
-    parts = [
-        "[^/]*" if step[:1] == "{" else ".*" if step == "*" else re.escape(step).replace("/", "")
-        for step in steps
-    ]
-    return "/" + "/".join(parts)
-
-
-def _reply(looks: Sequence[Look]) -> Reply:
+def _reply(looks: Sequence[Look]) -> DraftAnswer:
     """The answer that was given most often, else one that its client should take."""
     given = [
         one.record.response
@@ -180,7 +205,7 @@ def _reply(looks: Sequence[Look]) -> Reply:
         if MASK in body:
             how += "; it holds masked values"
         if body != "\0":
-            return Reply(status, dict(headers), body, how)
+            return DraftAnswer(status, dict(headers), body, how)
         how = f"its answers were observed, but not their bodies: over {ANSWER_CAP:,} characters, "
         return _plausible(looks[-1], f"{how}cut, or no text; this one is plausible")
     if given:
@@ -200,22 +225,24 @@ def _answer(response: Response) -> tuple[int, tuple[tuple[str, str], ...], str]:
     return response.status, headers, body.text or "" if fits else "\0"
 
 
-def _plausible(one: Look, how: str) -> Reply:
+def _plausible(one: Look, how: str) -> DraftAnswer:
     """By the type that the client accepts, else that of what it sent."""
     accepted = first(one.request.headers, "accept").lower()
     sent = first(one.request.headers, "content-type").partition(";")[0].strip().lower()
     if one.request.method == "HEAD":
-        return Reply(200, {}, "", how)
+        return DraftAnswer(200, {}, "", how)
     if "protobuf" in sent or "grpc" in sent:
-        return Reply(200, {"content-type": sent}, "", how)
+        return DraftAnswer(200, {"content-type": sent}, "", how)
     if accepted.startswith("image/"):
-        return Reply(204, {}, "", how)
+        return DraftAnswer(204, {}, "", how)
     if accepted.startswith("text/"):
         kind = accepted.partition(",")[0].partition(";")[0]
-        return Reply(200, {"content-type": kind} if _PRINTABLE.fullmatch(kind) else {}, "", how)
+        return DraftAnswer(
+            200, {"content-type": kind} if _PRINTABLE.fullmatch(kind) else {}, "", how
+        )
     if "json" in accepted or accepted in ("", "*/*") or "json" in sent:
-        return Reply(200, {"content-type": "application/json"}, "{}", how)
-    return Reply(200, {}, "", how)
+        return DraftAnswer(200, {"content-type": "application/json"}, "{}", how)
+    return DraftAnswer(200, {}, "", how)
 
 
 def _span(looks: Sequence[Look]) -> str:
@@ -225,29 +252,29 @@ def _span(looks: Sequence[Look]) -> str:
     return f"{count}, {began}" + (f" to {ended}" if ended != began else "")
 
 
-def _segments(endpoints: Sequence[Endpoint]) -> dict[str, str]:
+def _segments(endpoints: Sequence[DraftRule]) -> dict[str, str]:
     found = {}
     for endpoint in endpoints:
         for at, step in enumerate(endpoint.route.split("/")):
-            if step[:4] == "{ema":
+            if step.startswith("{email"):
                 found[f"path.{step[1:-1]}"] = "looks like an email"
-            elif step[:3] == "{id":
-                values = {one.request.path.split("/")[at] for one in endpoint.looks}
-                if not all(value.isdigit() for value in values):
+            elif step.startswith("{id"):
+                paths = (one.request.path.split("/") for one in endpoint.looks)
+                if not all(path[at].isdigit() for path in paths if at < len(path)):
                     found[f"path.{step[1:-1]}"] = "a segment of the path that looks like an id"
     return found
 
 
-def _in_paths(endpoints: Sequence[Endpoint]) -> list[Version]:
+def _in_paths(endpoints: Sequence[DraftRule]) -> list[VersionSource]:
     for endpoint in endpoints:
         if "{version}" in endpoint.route:
             cut = r"(\d+(?:\.\d+)+)"
             values = version_of("path.version", cut, endpoint.looks, endpoint.route)
-            return [Version("path.version", cut, sorted({*values} - {""})[:5])]
+            return [VersionSource("path.version", cut, sorted({*values} - {""})[:5])]
     return []
 
 
-def _cadence(endpoints: Sequence[Endpoint]) -> str:
+def _cadence(endpoints: Sequence[DraftRule]) -> str:
     """The time between two sendings of one sender, "" where it is not regular."""
     for endpoint in sorted(endpoints, key=lambda e: -len(e.looks)):
         by_sender: dict[tuple[str, str, str], list[int]] = {}

@@ -15,7 +15,7 @@ from app.contract.record import CaptureRecord, Request, first
 from app.contract.rules import Profile, Rule, Seen, product_version
 from app.profiles.compile import extract
 from app.profiles.schema import Extract as ExtractAs
-from app.store.inventory import CLASSES, content_of, observe
+from app.store.inventory import content_of, observe
 
 MOST = 60  # sensitive fields of a draft
 _VERSION = re.compile(r"v?\d{1,6}([._]\d{1,6}){1,3}([-+._][0-9A-Za-z.+-]{1,40})?")
@@ -25,13 +25,15 @@ _WRITTEN = (
     (re.compile(r"[^@\s]{1,100}@v?\d+(\.\d+)+\S{0,40}"), "@(.+)"),
     (re.compile(r"[^\d@]{1,20}\d+(\.\d+)+\S{0,40}"), r"(\d+(?:\.\d+)+.*)"),
 )
+# Fields that a profile can name.
+_PLACE = re.compile(rf"(query|header|body|path)({THEN}[\w{THEN}-]{{1,60}})?(\[\])?\.\S.{{0,190}}")
 _NAMED = frozenset(("version", "ver", "v", "release"))
 # Words of a name that make its version another software's.
 _OTHERS = frozenset(
     ("python", "os", "kernel", "lib", "library", "sdk", "schema", "protocol", "api", "node", "go",
      "java", "runtime", "platform", "browser", "k8s", "kubernetes", "db", "database", "tls", "http",
      "format", "spec", "model", "libc", "distro", "compiler", "arch", "client", "tracker", "dv",
-     "ruby", "php", "net", "torch", "tensorflow", "docker", "distribution", "engine", "meta")
+     "ruby", "php", "net", "torch", "tensorflow", "docker", "distribution", "engine")
 )  # fmt: skip
 _OURS = frozenset(("app", "application", "product", "service", "server"))
 # User-Agents of libraries, which say nothing of the product.
@@ -84,12 +86,14 @@ def look(record: CaptureRecord) -> Look | None:
     if record.request is None or seen is None:
         return None
     fields: dict[str, set[tuple[str, str]]] = {}
-    for path, type, shape in seen.fields:
+    for path, type, shape in sorted(seen.fields):  # the draft of the same requests is the same
+        if not _PLACE.fullmatch(path):
+            continue
         fields.setdefault(path, set()).add((type, shape))
     return Look(record, record.request, content, fields)
 
 
-class Version(NamedTuple):
+class VersionSource(NamedTuple):
     """`values` are those that were seen, `regex` cuts it out."""
 
     field: str
@@ -97,10 +101,10 @@ class Version(NamedTuple):
     values: list[str]
 
 
-def versions(looks: Sequence[Look], words: frozenset[str]) -> list[Version]:
+def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource]:
     """The fields that may be the product's version, the likeliest first. `words` are the
     product's own."""
-    found: list[tuple[float, Version]] = []
+    found: list[tuple[float, VersionSource]] = []
     names = Counter(
         path for one in looks for path, forms in one.fields.items() if _may_be(path, forms)
     )
@@ -114,7 +118,7 @@ def versions(looks: Sequence[Look], words: frozenset[str]) -> list[Version]:
         if regex:
             values = [value for value in version_of(_plain(path), regex, looks) if value]
         score = _score(path, words) + count / len(looks)
-        found.append((score, Version(_plain(path), regex, sorted({*values})[:5])))
+        found.append((score, VersionSource(_plain(path), regex, sorted({*values})[:5])))
     found += [(0.5, one) for one in _agents(looks)]
     return [one for score, one in sorted(found, key=lambda f: (-f[0], f[1].field)) if score > 0]
 
@@ -133,6 +137,7 @@ def _score(path: str, words: frozenset[str]) -> float:
     score = 2.0 if said and said[-1] in _NAMED else 0.0
     score += 2.0 if around & (_OURS | words) else 0.0
     score += 1.0 if len(said) == 1 and len(steps) <= 3 else 0.0
+    score -= len(steps) / 100  # of two that are alike the one nearer to the top
     return score - (4.0 if around & (_OTHERS - words) else 0.0)
 
 
@@ -145,16 +150,16 @@ def _is_constant(said: Sequence[str], looks: Sequence[Look]) -> bool:
     return all(len(values) <= 2 for values in by_sender.values())
 
 
-def _agents(looks: Sequence[Look]) -> Iterator[Version]:
+def _agents(looks: Sequence[Look]) -> Iterator[VersionSource]:
     said = [_AGENT.search(first(one.request.headers, AGENT)) for one in looks]
     names = {m[1] for m in said if m}
     if len(names) == 1 and all(said) and not _LIBRARIES.match(name := next(iter(names))):
         values = sorted({m[2] for m in said if m})[:5]
-        yield Version(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values)
+        yield VersionSource(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values)
 
 
 def version_of(field: str, regex: str, looks: Sequence[Look], route: str = "") -> list[str]:
-    """What a profile with this `version_from` finds in each request."""
+    """Lists the values that a profile with this `version_from` finds, one a request."""
     place = extract(ExtractAs(field=field, regex=regex or None))
     profile = Profile("x", "", (), (), version_from=(place,))
     rule = Rule("x", "observe", route=route)
@@ -183,16 +188,17 @@ def _plain(path: str) -> str:
     return f"{where.partition(THEN)[0].removesuffix('[]')}{listed}.{plain}"
 
 
-def sensitive(looks: Sequence[Look], versions: Sequence[Version] = ()) -> dict[str, str]:
+def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> dict[str, str]:
     """Fields that tell of a person, a machine or an installation -> why, at most MOST."""
     others = {one.field for one in versions}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}  # by lower case: a profile's names have none
     for one in looks:
         for path, forms in one.fields.items():
             why = "" if _plain(path) in others else _why(path, forms)
             if why and len(found) < MOST:
-                found.setdefault(_short(path), why)
-    return found
+                name = _short(path)
+                found.setdefault(name.lower(), (name, why))
+    return dict(found.values())
 
 
 def _why(path: str, forms: set[tuple[str, str]]) -> str:
@@ -202,7 +208,7 @@ def _why(path: str, forms: set[tuple[str, str]]) -> str:
     if all(type not in ("string", "integer", "number", "opaque") for type, _ in forms):
         return ""
     for shape in ("email", "ip", "guid"):
-        if shape in shapes and shape in CLASSES:
+        if shape in shapes:
             return f"looks like {'an' if shape in ('email', 'ip') else 'a'} {shape}"
     said = _words(plain_path(path).split(".")[-1])
     if not said or shapes == {"masked"} or "version" in shapes or "timestamp" in shapes:

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -47,6 +48,11 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
 _IN_PATH = "/%:@!$&'()*+,;=~"
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+# Escapes; first those that are no half of a character. Chrome cuts texts between two halves.
+_ESCAPED = re.compile(
+    rb"\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.DOTALL
+)
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SMALLER = "export less: fewer entries, or without the bodies of answers"
 
 
@@ -136,7 +142,8 @@ def _error(label: str, entry: str, wrong: _Wrong) -> ProfileError:
 def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(FILE_CAP + 1)
+            size = os.fstat(file.fileno()).st_size or FILE_CAP  # a pipe has none
+            data = file.read(min(size, FILE_CAP) + 1)
     except OSError as e:
         hint = "check that the file exists and that this user may read it"
         raise _Wrong("", "", f"cannot be read: {(e.strerror or str(e)).lower()}", hint) from None
@@ -144,7 +151,12 @@ def _bytes(path: Path) -> bytes:
         raise _Wrong("", len(data), f"is larger than {FILE_CAP >> 20} MiB", _SMALLER)
     if data[:2] in (b"\x1f\x8b", b"PK"):
         raise _Wrong("", data[:2], "is compressed", "unpack it first")
-    return data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    return _ESCAPED.sub(_whole, data) if _HALF.search(data) else data
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape[1] is None else b"\\ufffd"
 
 
 def _entries(data: bytes) -> list[msgspec.Raw]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from app.escape import plain
-from app.learn.draft import Draft, Endpoint
+from app.learn.draft import Draft, DraftRule
 from app.profiles.compile import compiled_draft
 from app.version import VERSION
 
@@ -59,8 +59,10 @@ def _parts(draft: Draft) -> Any:
 
 
 def _evidence(draft: Draft) -> dict[str, str]:
-    endpoint = draft.endpoints[0]
-    claim = f"{endpoint.method} {endpoint.route} at {endpoint.host}"
+    claim = f"requests to {draft.hosts[0]}"
+    if draft.endpoints:
+        endpoint = draft.endpoints[0]
+        claim = f"{endpoint.method} {endpoint.route} at {endpoint.host}"
     return {"claim": claim, "source": f"seen with telemock {VERSION}", "verified": draft.day}
 
 
@@ -88,14 +90,14 @@ def _sensitive(draft: Draft) -> str:
     return found
 
 
-def _rule(endpoint: Endpoint, many: bool) -> dict[str, Any]:
-    kind, path = endpoint.path
+def _rule(endpoint: DraftRule, many: bool) -> dict[str, Any]:
+    path, exact = endpoint.path.value, endpoint.path.kind == "exact"
     match: dict[str, Any] = {"methods": [endpoint.method]}
     if many:
         match["hosts"] = [endpoint.host]
-    match["path"] = path if kind == "exact" else {"regex": path}
+    match["path"] = path if exact else {"regex": path}
     rule: dict[str, Any] = {"id": endpoint.id, "match": match, "action": "mock"}
-    if kind != "exact":
+    if not exact:
         rule["route"] = endpoint.route
     reply = endpoint.reply
     answer: dict[str, Any] = {"status": reply.status} if reply.status != 200 else {}

@@ -50,6 +50,38 @@ class Evidence(Model):
     verified: Verified = Field(description="When the source was last read: a day or a month.")
 
 
+Pattern = Annotated[
+    str,
+    check(
+        re.compile(r"(query|header|body|path|any)\..{1,200}", re.DOTALL).fullmatch,
+        "{} does not name a field",
+        "write query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c), path.NAME "
+        "or any.NAME, with * for any text: body.metrics.*",
+    ),
+    Field(
+        description="query.NAME, header.NAME, body.NAME (a JSON key at any depth, or a.b.c without "
+        "[]), path.NAME or any.NAME; * stands for any text."
+    ),
+]
+
+
+class DocumentedField(Model):
+    """Something that the vendor says is sent."""
+
+    words: Text = Field(description="The vendor's own words.")
+    fields: Annotated[list[Pattern], Field(max_length=100)] = Field(
+        [], description="What carries it; nothing where nobody knows."
+    )
+
+
+class Documented(Model):
+    """One place in which the vendor lists what is sent."""
+
+    source: Text
+    verified: Verified = Field(description="When the source was last read: a day or a month.")
+    sends: Annotated[list[DocumentedField], Field(min_length=1, max_length=500)]
+
+
 class Cadence(Model):
     """The time between two sendings of one instance. Text alone is `every`."""
 

@@ -140,7 +140,8 @@ class _Compiler:
 
     def profile(self, written: schema.ProfileFile) -> contract.Profile:
         hosts = tuple(
-            msgspec.structs.replace(_host(h.name), unmatched=h.unmatched) for h in written.hosts
+            msgspec.structs.replace(_host(h.name), unmatched=h.unmatched, ports=tuple(h.ports))
+            for h in written.hosts
         )
         for number, named in enumerate(hosts):
             if any(h.covers(named) and named.covers(h) for h in hosts[:number]):

@@ -16,6 +16,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from app.contract.classes import CLASSES
 from app.profiles.problems import shown, wrong
 
 
@@ -53,6 +54,11 @@ FieldName = Annotated[
         description="query.NAME, header.NAME, body.NAME (a JSON key at any depth), path.NAME (a "
         "segment that a rule's route names, /v1/{NAME}), or any.NAME."
     ),
+]
+FieldClassName = Annotated[
+    str,
+    check(CLASSES.__contains__, "{} is no class of fields", f"write one of {', '.join(CLASSES)}"),
+    Field(json_schema_extra={"enum": list(CLASSES)}),
 ]
 VersionField = Annotated[
     str,

@@ -18,18 +18,20 @@ from pydantic import (
 )
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
-from app.profiles.about import Cadence, Evidence, Licence, Switch
-from app.profiles.fields import FieldName, Model, Name, Text, VersionField, short
+from app.contract.names import REDIRECTED_PORTS
+from app.profiles.about import Cadence, Documented, Evidence, Licence, Switch
+from app.profiles.fields import FieldClassName, FieldName, Model, Name, Text, VersionField, short
 from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
 
 Decoder = Literal[
-    "query", "json", "ndjson", "form", "multipart", "xml", "csv", "envelope", "jsonp", "protobuf",
-    "base64-in-json", "gzip", "zstd",
+    "query", "json", "ndjson", "form", "multipart", "xml", "csv", "envelope", "jsonp", "pairs",
+    "protobuf", "base64-in-json", "gzip", "zstd",
 ]  # fmt: skip
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?")
+_WITH_PORT = re.compile(r"([a-z0-9._-]+):(\d{1,5})")
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 _DELAY_CAP_MS = 60_000
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
@@ -56,6 +58,8 @@ def _host(value: str) -> str:
             hint = f"write {value[1:]!r} for every name below it"
         elif value != value.lower():
             hint = f"write {value.lower()!r}"
+        elif (port := _WITH_PORT.fullmatch(value)) is not None:
+            hint = f"a profile's `hosts` take {{name: {port[1]}, ports: [{port[2]}]}}"
         raise wrong(
             f"{shown(value)} is not a host name in lower case, without scheme and port", hint
         )
@@ -132,6 +136,22 @@ class _OneOf(Model):
         return name, getattr(self, name)
 
 
+MOST_PORTS = 8  # of one host: with redirect loopback each is a listener
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+
+
+def _other_ports(ports: list[int]) -> list[int]:
+    for number, port in enumerate(ports):
+        if port in REDIRECTED_PORTS:
+            raise wrong(
+                f"port {port} is led to the sidecar in any case",
+                "list the other ones only, or leave `ports` out",
+            )
+        if port in ports[:number]:
+            raise wrong(f"port {port} stands in the list twice", "keep one of them")
+    return ports
+
+
 class HostIs(Model):
     """One of the product's hosts; plain text means its name."""
 
@@ -141,6 +161,15 @@ class HostIs(Model):
         description="What happens to a request of this host that no rule takes. pass: forwarded "
         "untouched, count only. block: refused; name what is known to be harmless in rules with "
         "action pass.",
+    )
+    ports: Annotated[
+        list[Port],
+        Field(min_length=1, max_length=MOST_PORTS),
+        AfterValidator(_other_ports),
+    ] = Field(
+        [],
+        description="Its TCP ports besides 80 and 443. What comes there and is no HTTP is taken as "
+        "lines, by the first rule that has no condition but `hosts`.",
     )
 
 
@@ -325,6 +354,9 @@ class ProfileFile(Model):
     opt_out: list[Switch] = Field(
         [], description="The documented ways to switch it off. Each alone does what it says."
     )
+    documented: Annotated[list[Documented], Field(max_length=50)] = Field(
+        [], description="What the vendor says is sent; reports compare it with what was."
+    )
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(
         description="Exact names, or .suffix for every name below it; {name: …, unmatched: block} "
         "for one that refuses what no rule takes."
@@ -333,5 +365,11 @@ class ProfileFile(Model):
         [], description="Where the product's version stands; the first that is there counts."
     )
     sensitive: list[Sensitive] = Field([], description="Fields that are not kept as they came.")
+    classes: Annotated[dict[FieldName, FieldClassName], Field(max_length=500)] = Field(
+        {},
+        description="What fields tell, where the vendor's own words say so: a field's name as in "
+        "`sensitive`, and its class, such as identifier.installation. It beats the class that "
+        "telemock found, and a person's word beats it.",
+    )
     safe_query: list[Name] = Field([], description="Parameters that spans and log lines may show.")
     rules: Annotated[list[Rule], Field(min_length=1, max_length=500)]

@@ -1,4 +1,4 @@
-"""Writes the profile of one rehearsal: the given one, with one rule's answer under a fault."""
+"""Writes the profile of a rehearsal: the given one, of which nothing is forwarded."""
 
 import shutil
 from pathlib import Path
@@ -6,39 +6,35 @@ from typing import Any
 
 import yaml
 
+from app.contract.actions import DENIED, FORWARDED, MOCK
+from app.profiles.compile import load
 from app.profiles.read import document, find
-from app.rehearse.faults import Fault, over
 
 
-class Original:
-    """The profile that is rehearsed. `named` is a built-in's name, or a file.
+def write(named: str, folder: Path) -> tuple[str, Path]:
+    """Writes it to the folder, with the files that its answers name; returns its id and path.
+    `named` is a built-in's name, or a file. Raises ProfileError."""
+    load([named])  # with all that is wrong
+    source = find([named])[0]
+    written: dict[str, Any] = document(source)
+    rules = [_answered(rule) for rule in written["rules"]]
+    hosts = [_closed(host) for host in written["hosts"]]
+    for name in _files(rules):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.path.parent / name, target)
+    path = folder / "profile.yaml"
+    text = yaml.safe_dump({**written, "hosts": hosts, "rules": rules}, sort_keys=False)
+    path.write_text(text, encoding="utf-8")
+    return str(written["id"]), path
 
-    Raises ProfileError where there is none, or where it is not readable.
-    """
 
-    def __init__(self, named: str) -> None:
-        self._source = find([named])[0]
-        self._document: dict[str, Any] = document(self._source)
+def _answered(rule: dict[str, Any]) -> dict[str, Any]:
+    return {**rule, "action": MOCK} if rule["action"] in FORWARDED else rule
 
-    def write(self, folder: Path, rule: str, fault: Fault | None) -> Path:
-        """Writes it to the folder, with the files that its answers name; returns its path."""
-        rules = [
-            self._under(one, fault) if fault and one["id"] == rule else one
-            for one in self._document["rules"]
-        ]
-        for name in _files(rules):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._source.path.parent / name, target)
-        path = folder / "profile.yaml"
-        written = yaml.safe_dump({**self._document, "rules": rules}, sort_keys=False)
-        path.write_text(written, encoding="utf-8")
-        return path
 
-    def _under(self, rule: dict[str, Any], fault: Fault) -> dict[str, Any]:
-        if fault.failure:
-            return rule
-        return {**rule, "action": "mock", "answer": over(rule.get("answer") or {}, fault)}
+def _closed(host: str | dict[str, Any]) -> dict[str, Any]:
+    return {**({"name": host} if isinstance(host, str) else host), "unmatched": DENIED}
 
 
 def _files(rules: list[dict[str, Any]]) -> set[str]:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.contract.actions import MOCK
 from app.escape import plain
-from app.rehearse.draft import Original
+from app.rehearse import draft
 from app.rehearse.faults import FAULTS, Fault
 from app.rehearse.judge import LINE, Judgement, RunEvidence, judge
 from app.rehearse.watched import Watched
@@ -86,8 +87,7 @@ def rehearse(
 
     Raises RunError where the command fails without a fault or asks nothing, ProfileError.
     """
-    original = Original(profile)
-    usual = _run(command, original, settings, None, None, seconds or limit)
+    usual = _run(command, profile, settings, None, None, seconds or limit)
     lasts = seconds is not None
     _check(usual, lasts)
     known = sorted({one.rule for one in usual.asked})
@@ -111,7 +111,7 @@ def rehearse(
                 one.skipped = why
             else:
                 say(f"telemock: {asked.host} {one.endpoint}: {fault.says}")
-                found = _run(command, original, settings, asked, fault, ends).evidence
+                found = _run(command, profile, settings, asked, fault, ends).evidence
                 one.evidence = found
                 one.judgement = judge(usual.of(asked, fault), found, lasts=lasts)
             rows.append(one)
@@ -168,7 +168,7 @@ def _impossible(asked: AskedEndpoint, fault: Fault) -> str:
 
 def _run(
     command: Sequence[str],
-    original: Original,
+    profile: str,
     settings: Settings,
     asked: AskedEndpoint | None,
     fault: Fault | None,
@@ -184,17 +184,21 @@ def _run(
             server="",
             profiles_given=(),
         )
-        path = original.write(folder, asked.rule if asked else "", fault)
+        id, path = draft.write(profile, folder)
         environ = dict(os.environ)
         failing = None
+        for_sidecar = {}
         if asked and fault and fault.failure:
             failing = stack.enter_context(FailingHosts(fault.failure, frozenset({asked.host})))
             for name in ("NO_PROXY", "no_proxy"):  # else it would ask the proxy
                 environ[name] = f"{environ.get(name) or NO_PROXY},{asked.host}"
+        elif asked and fault:
+            for_sidecar["TELEMOCK_REHEARSE"] = f"{fault.id} {id}/{asked.rule} until 1d"
         watch = stack.enter_context(Watched(seconds))
         with performed(
-            command, own, mode="mock", profiles=[str(path)], wait=0, environ=environ,
-            output=output.fileno(), failing=failing, started=watch.begin, say=_unsaid,
+            command, own, mode=MOCK, profiles=[str(path)], wait=0, environ=environ,
+            output=output.fileno(), for_sidecar=for_sidecar, failing=failing, started=watch.begin,
+            say=_unsaid,
         ) as found:  # fmt: skip
             if found.error:
                 raise RunError(f"what the command sent cannot be told: {found.error}")

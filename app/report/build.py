@@ -16,7 +16,9 @@ from app.contract.instant import iso
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
+from app.report.classes import classed
 from app.report.coverage import Coverage, Gap, Witness, judge
+from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
 from app.report.kept import InventoryLine, KnownValue, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
@@ -128,6 +130,7 @@ class Report(msgspec.Struct, kw_only=True):
     events: list[EventLine]
     new_fields: list[Change]
     inventory: list[InventoryLine] = []
+    documented: list[Declared] = []
     masked: list[MaskedField]
     withheld: list[WithheldPart]
     known_values: list[KnownValue] = []
@@ -205,8 +208,8 @@ def build(
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
-    fields = store.fields(Scope(profile=profile))
     papers = [paper for paper in papers if profile in (None, paper.profile)]
+    fields = classed(store.fields(Scope(profile=profile)), papers)
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
     senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
@@ -226,6 +229,7 @@ def build(
         events=event_lines(store.events(scope)),
         new_fields=changes(fields, since_ns=since_ns, until_ns=until_ns),
         inventory=kept.inventory(fields),
+        documented=declared(fields, papers),
         masked=kept.masked(fields, papers, notes),
         withheld=kept.withheld(notes),
         known_values=kept.known_values(notes),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from app.contract.classes import title
 from app.escape import inert, plain
 from app.report.tables import markdown_table, text_table
 
@@ -28,6 +29,7 @@ class FieldOf(msgspec.Struct, frozen=True):
     shapes: tuple[str, ...] = ()
     count: int = 0
     requests: int = 0
+    classes: tuple[str, ...] = ()  # that tell of somebody
 
     @property
     def share(self) -> float:
@@ -155,7 +157,8 @@ def _said(field: FieldOf | None) -> str:
     if field is None:
         return _NONE
     kinds = " or ".join(field.types) + (f" ({', '.join(field.shapes)})" if field.shapes else "")
-    return f"{kinds}, in {_share(field)} of requests"
+    classes = "".join(f", {title(id)}" for id in field.classes)
+    return f"{kinds}{classes}, in {_share(field)} of requests"
 
 
 def _share(field: FieldOf) -> str:

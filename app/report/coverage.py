@@ -50,7 +50,7 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
         "use redirect all for a while, or allow such clients no way out",
     ),
     "other_ports": BlindSpot(
-        "ports other than 80 and 443 are not redirected",
+        "ports other than 80, 443 and those that profiles name are not redirected",
         "a NetworkPolicy or firewall closes them",
     ),
     "run_said": BlindSpot(

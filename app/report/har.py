@@ -17,7 +17,7 @@ from app.contract.instant import iso
 from app.contract.names import WEB_PORTS
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, note, origin
 from app.escape import as_json
-from app.report.rows import kept
+from app.report.rows import kept, terms
 from app.version import VERSION
 
 _PAGE = "page_1"
@@ -62,6 +62,7 @@ def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
         "comment": " ".join(filter(None, (found.action, found.profile, found.rule, found.reason))),
         "_id": found.id,
         "_kind": found.kind,
+        **dict(zip(("_classes", "_dpv", "_fideslang"), terms(found), strict=True)),
     }
     if address := found.destination and _address(found.destination.address):
         entry["serverIPAddress"] = address

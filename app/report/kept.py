@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from app.contract.classes import dpv_of, fides_of, in_order
 from app.contract.record import REASONS
-from app.report.papers import Paper, SensitiveField
+from app.report.classes import FieldClass, class_of_field
+from app.report.papers import Paper
 from app.store import CANARY, MASKED, OTHER, FieldRow, NoteRow
-from app.store.inventory import CLASSES
 
 _BY_ITSELF = "its name or value looks like a secret"
 _SHAPES = {"masked": "mask", "token": "token"}
@@ -24,8 +25,10 @@ WHY: Mapping[str, str] = {
 
 
 class InventoryLine(msgspec.Struct, kw_only=True):
-    """A field of one endpoint, in all versions. `classes`: secret, personal, identifier, by the
-    look of its values. `present`: the share of requests that carry it, 0 to 1."""
+    """A field of one endpoint, in all versions. `class_` is one of `app.contract.classes`, "" of an
+    object or array, and `classes` are all that its values have had, the gravest first; `class_by`
+    is a detector, `profile` or `person`; `dpv` and `fides` are its terms there. `present`: the
+    share of requests that carry it, 0 to 1."""
 
     profile: str
     host: str
@@ -34,8 +37,21 @@ class InventoryLine(msgspec.Struct, kw_only=True):
     field: str
     types: list[str]
     shapes: list[str]
+    class_: str = msgspec.field(name="class", default="")
+    class_by: str = ""
+    confidence: float = 0.0
+    class_who: str = ""
+    class_at: str = ""
+    dpv: str = ""
+    fides: str = ""
     classes: list[str]
     present: float
+
+    @property
+    def class_said(self) -> str:
+        """Who says so, in words."""
+        of = FieldClass(self.class_, self.class_by, self.confidence, self.class_who, self.class_at)
+        return of.said or "-"
 
 
 class MaskedField(msgspec.Struct, kw_only=True):
@@ -90,8 +106,10 @@ def inventory(fields: Iterable[FieldRow]) -> list[InventoryLine]:
         InventoryLine(
             profile=profile, host=host, method=method, endpoint=route, field=path,
             types=sorted({row.type for row in rows}),
-            shapes=sorted(shapes := {row.shape for row in rows} - {""}),
-            classes=sorted({CLASSES[shape] for shape in shapes if shape in CLASSES}),
+            shapes=sorted({row.shape for row in rows} - {""}),
+            class_=(of := class_of_field(rows)).id, class_by=of.by, confidence=of.confidence,
+            class_who=of.who, class_at=of.at, dpv=dpv_of(of.id), fides=fides_of(of.id),
+            classes=in_order(row.class_ for row in rows),
             present=_present(rows, sum(requests[profile, host, route, method].values())),
         )
         for (profile, host, route, method, path), rows in sorted(found.items())
@@ -114,7 +132,7 @@ def masked(
     sensitive = {paper.profile: paper.sensitive for paper in papers}
     found: dict[tuple[str, ...], MaskedField] = {}
     for row in fields:
-        said = _said(row.path, sensitive.get(row.profile, ()))
+        said = next((s for s in sensitive.get(row.profile, ()) if s.names(row.path)), None)
         how = _SHAPES.get(row.shape) or (said.how if said and said.how in ("keep", "drop") else "")
         if not how:
             continue
@@ -155,14 +173,3 @@ def known_values(notes: Iterable[NoteRow]) -> list[KnownValue]:
         )
         for row in notes if row.part == CANARY
     ]  # fmt: skip
-
-
-def _said(path: str, sensitive: Iterable[SensitiveField]) -> SensitiveField | None:
-    """The profile's word on a field: of its whole name, or of its last part in a body."""
-    where, _, name = path.lower().partition(".")
-    last = name.rpartition(".")[2] if where.startswith("body") else name
-    for one in sensitive:
-        part, _, wanted = one.field.lower().partition(".")
-        if part in (where.removesuffix("[]"), "any") and wanted in (name, last):
-            return one
-    return None

@@ -4,7 +4,8 @@ Called with the files that `app.profiles` has read: by the API, and by those who
 themselves.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the A
     from app.profiles.schema import ProfileFile
 
 
+_DECODED = re.compile(r"›[^.\[›]*|\[\d*\]")  # how a path's value was opened, and lists
 ASKED = {
     "licence": "it is not stated whether a licence of the product asks for its telemetry",
     "evidence": "it is not stated where its rules were seen or documented, and when",
@@ -28,11 +30,40 @@ class Claim(msgspec.Struct, kw_only=True):
     verified: str
 
 
-class SensitiveField(msgspec.Struct, kw_only=True):
-    """`how`: drop, mask, token or keep."""
+class NamedField(msgspec.Struct, kw_only=True):
+    """A field as a profile names it: `query.NAME`, `header.NAME`, `path.NAME`, `body.NAME` (a key
+    at any depth) or `any.NAME`."""
 
     field: str
+
+    def names(self, path: str) -> bool:
+        """True of a path of the inventory: by its whole name, or by its last ones in a body."""
+        where, _, name = _DECODED.sub("", path.lower()).partition(".")
+        part, _, wanted = self.field.lower().partition(".")
+        if part not in (where, "any"):
+            return False
+        return name == wanted or (where == "body" and name.endswith(f".{wanted}"))
+
+
+class SensitiveField(NamedField, kw_only=True):
+    """`how`: drop, mask, token or keep."""
+
     how: str
+
+
+class SaidField(NamedField, kw_only=True):
+    """A field whose class the profile says."""
+
+    class_: str = msgspec.field(name="class")
+
+
+class Statement(msgspec.Struct, kw_only=True):
+    """The vendor's `words` on what is sent, and the patterns of `fields` that carry it."""
+
+    words: str
+    fields: list[str]
+    source: str
+    verified: str
 
 
 class Paper(msgspec.Struct, kw_only=True):
@@ -47,8 +78,10 @@ class Paper(msgspec.Struct, kw_only=True):
     evidence: list[Claim]
     unknown: list[str]
     sensitive: list[SensitiveField]
+    classes: list[SaidField] = []
     every: str = ""
     opt_out: list[str] = []
+    documented: list[Statement] = []
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -74,9 +107,20 @@ def _paper(written: "ProfileFile") -> Paper:
         ],
         unknown=list(map(_line, written.unknown)),
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
+        classes=[SaidField(field=f, class_=c) for f, c in written.classes.items()],
         every=written.cadence.every if written.cadence else "",
         opt_out=list(map(_switch, written.opt_out)),
+        documented=list(_statements(written)),
     )
+
+
+def _statements(written: "ProfileFile") -> Iterator[Statement]:
+    for page in written.documented:
+        for of in page.sends:
+            yield Statement(
+                words=_line(of.words), fields=of.fields, source=_line(page.source),
+                verified=page.verified,
+            )  # fmt: skip
 
 
 def _switch(switch: "Switch") -> str:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable
 
 from app.contract import record
+from app.contract.classes import dpv_of, fides_of, in_order
 from app.contract.decoding.events import events, of_record
 from app.contract.decoding.read import read
 from app.contract.instant import iso
 from app.contract.printable import one_line
 from app.contract.record import Body, Pair, Request, Response, first, note
+from app.store.classes import class_of
+from app.store.inventory import observe
 
 COLUMNS = (
     "id", "time", "kind", "action", "profile", "rule", "method", "scheme", "host", "path", "query",
@@ -18,7 +21,7 @@ COLUMNS = (
     "container", "client", "destination", "user_agent", "request_bytes", "response_bytes",
     "duration_ms", "request_type", "request_headers", "request_body", "request_body_note",
     "response_reason", "response_type", "response_headers", "response_body", "response_body_note",
-    "trace_id", "events", "event_names",
+    "trace_id", "events", "event_names", "classes", "dpv", "fideslang",
 )  # fmt: skip
 # Spreadsheets run such cells as formulas, also in full-width forms, and behind blanks and
 # zero-width characters.
@@ -61,7 +64,16 @@ def row(line: bytes) -> list[object]:
         first(asked.headers, "content-type"), _head(asked.headers), kept(sent), note(sent),
         answer.reason, first(answer.headers, "content-type"), _head(answer.headers), kept(came),
         note(came), found.trace_id, len(happened), "\n".join(names),
+        *map("\n".join, terms(found)),
     ]  # fmt: skip
+
+
+def terms(found: record.CaptureRecord) -> tuple[list[str], list[str], list[str]]:
+    """The classes of the request's fields, as the detectors tell them, and their terms in DPV and
+    fideslang."""
+    seen = observe(found)
+    ids = in_order(class_of(*field).id for field in seen.fields) if seen else []
+    return ids, [*dict.fromkeys(map(dpv_of, ids))], [*dict.fromkeys(map(fides_of, ids))]
 
 
 def cell(value: object) -> str:

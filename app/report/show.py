@@ -5,14 +5,18 @@ profiles and no ledger by host: `--json` and the final report have them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
+from app.contract import classes
+from app.contract.classes import SURE, about, rank
 from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
 from app.escape import inert, plain
 from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
+from app.report.documented import unseen
 from app.report.tables import markdown_table, text_table
 from app.store import Term, filter
 
@@ -155,6 +159,11 @@ def _sections(report: Report) -> Iterator[Section]:
         ],
         "No difference between versions was seen.",
     )  # fmt: skip
+    yield Section(
+        "What the vendor documents, and what was seen",
+        "profile,documented and seen,seen but not documented,documented but never seen",
+        list(_documented(report)),
+    )
     if report.inbox:
         yield Section(
             f"Changes not yet reviewed: {report.inbox.open}",
@@ -171,6 +180,16 @@ def _sections(report: Report) -> Iterator[Section]:
                 if count
             ],
         )
+    yield Section(
+        "Fields about a person or a secret",
+        "profile,endpoint,field,class,who says so,in",
+        [
+            (f.profile, f"{f.method} {f.endpoint}", f.field, classes.title(f.class_), f.class_said,
+             f"{f.present:.0%}")
+            for f in sorted(report.inventory, key=lambda f: rank(f.class_))
+            if about(f.class_) and f.confidence >= SURE
+        ],
+    )  # fmt: skip
     yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
@@ -257,14 +276,23 @@ def _sections(report: Report) -> Iterator[Section]:
     )
 
 
+def _documented(report: Report) -> Iterator[Sequence[object]]:
+    for one in report.documented:
+        seen = [f"{field.field}: {'; '.join(field.words)}" for field in one.seen]
+        columns = (seen, one.undocumented, map(unseen, one.unseen))
+        for row in zip_longest(*columns, fillvalue=""):
+            yield one.profile, *row
+
+
 def _details(report: Report) -> Iterator[Section]:
     """Yields the sections that only the final report has."""
     yield Section(
         "Inventory: every field that was ever sent, with its class",
-        "profile,host,endpoint,field,type,shape,class,in",
+        "profile,host,endpoint,field,type,shape,class,who says so,DPV,fideslang,in",
         [
             (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
-             " ".join(f.shapes), ", ".join(f.classes), f"{f.present:.0%}")
+             " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
+             f"{f.present:.0%}")
             for f in report.inventory
         ],
     )  # fmt: skip
@@ -299,6 +327,10 @@ def _profile(part: ProfilePart) -> str:
         *(f"not known to the profile's authors: {text}" for text in paper.unknown),
         *([f"an instance sends every {paper.every}, by its profile"] if paper.every else ()),
         *(f"switched off by: {text}" for text in paper.opt_out),
+        *(
+            f"the vendor documents: {one.words} (source: {one.source}; last read {one.verified})"
+            for one in paper.documented
+        ),
         *(
             f"evidence: {one.claim} (source: {one.source}; last read {one.verified})"
             for one in paper.evidence

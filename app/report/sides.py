@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from app.contract.classes import TELLING, in_order
 from app.contract.instant import instant, iso
 from app.contract.record import CaptureRecord, decode
 from app.report.compare import Comparison, Endpoint, FieldOf, Measured, Side, compare
@@ -26,6 +27,7 @@ from app.store import (
     TrafficRow,
     filter,
 )
+from app.store.classes import class_of
 from app.store.facts import HOUR, Sum, Sums, facts
 from app.store.versions import version_number
 
@@ -230,6 +232,7 @@ def _add(
         tuple(sorted({*known.shapes, shape} - {""})),
         known.count + count,
         requests,
+        tuple(in_order({*known.classes, class_of(path, type, shape).id} & TELLING)),
     )
 
 

@@ -1,6 +1,6 @@
-"""Leads the command's connections to web ports to the sidecar, whoever in the command makes them,
-and notes the others: the kernel asks about each `connect`, and each send to an address
-(`app.run.seccomp`, `app.run.asked`).
+"""Leads the command's connections to web ports, and to other ports that profiles name, to the
+sidecar, whoever in the command makes them, and notes the others: the kernel asks about each
+`connect`, and each send to an address (`app.run.seccomp`, `app.run.asked`).
 
 Nothing of the machine's network is changed and no packet of other traffic comes here: what is not
 for the sidecar, the kernel does as it was asked. A connection to the sidecar begins with a preface
@@ -14,11 +14,12 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.contract import preface, processes
@@ -60,12 +61,20 @@ class Passed(NamedTuple):
 
 class Target(NamedTuple):
     """The sidecar's port, and all of ours. `hosts` are the dummy addresses and the hosts that they
-    stand for; connections to some of them may be led to failure instead."""
+    stand for; connections to some of them may be led to failure instead. `more` are ports of hosts
+    besides the web's. Behind any other address may be one of these hosts."""
 
     port: int
     ours: frozenset[int]  # ports of app and sidecar on loopback
     hosts: Mapping[str, str]
     failing: FailingHosts | None = None
+    more: Mapping[str, Collection[int]] = MappingProxyType({})
+
+    def leads(self, address: str, port: int) -> bool:
+        if port in REDIRECTED_PORTS:
+            return True
+        host = self.hosts.get(address)
+        return any(port in ports for name, ports in self.more.items() if host in (None, name))
 
 
 class Interception:
@@ -218,7 +227,7 @@ class Interception:
         failing = self._target.failing
         if failing and dummy and self._target.hosts[address] in failing.hosts:
             return failing.lead(sock, listener)
-        if port not in REDIRECTED_PORTS:
+        if not self._target.leads(address, port):
             self._note(REFUSED if dummy else OTHER_PORT, pid, self._named(to))
             return errno.ECONNREFUSED if dummy else None
         # A cloud's metadata service there gives credentials.

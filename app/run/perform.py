@@ -19,6 +19,7 @@ from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.record import CaptureRecord
+from app.contract.rules import Profile, RuleSet
 from app.escape import paragraphs, plain
 from app.report.coverage import Coverage, count
 from app.run import descendants, java, processes, summary, transparent, verdict
@@ -70,6 +71,7 @@ def performed(
     wait: float = WAIT_SECONDS,
     environ: Mapping[str, str] | None = None,
     output: int | None = None,
+    for_sidecar: Mapping[str, str] | None = None,
     failing: FailingHosts | None = None,
     started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
@@ -80,9 +82,9 @@ def performed(
 
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
-    stderr. `strict`: for a gate, see `app.run.strict`. Connections to hosts of `failing` go there;
-    `started` is told the command's process. Forwards signals, so it needs the main thread. Raises
-    RunError, LocalError.
+    stderr; `for_sidecar` are more settings of the sidecar. `strict`: for a gate, see
+    `app.run.strict`. Connections to hosts of `failing` go there; `started` is told the command's
+    process. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -105,26 +107,32 @@ def performed(
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
         app = _app(settings, profiles, stack)
-        hosts = _exact(app)
+        used = app.profiles()
         route = (
             None
             if refused or redirect is False
             else transparent.Transparent(
-                hosts, processes.free_port(), settings.data, failing, strict=strict
+                _exact(used),
+                processes.free_port(),
+                settings.data,
+                failing,
+                _ports(used),
+                strict=strict,
             )
         )
-        for_sidecar = {
+        environ_of_sidecar = {
+            **(for_sidecar or {}),
             "TELEMOCK_WORKLOAD_CONTAINER": Path(command[0]).name,
             "TELEMOCK_RUN": str(os.getpid()),
             **(planted.settings if planted else {}),
         }
         if mode:
-            for_sidecar["TELEMOCK_MODE"] = mode
+            environ_of_sidecar["TELEMOCK_MODE"] = mode
         if route is not None:
-            for_sidecar |= route.settings
+            environ_of_sidecar |= route.settings
             stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
-        sidecar = _sidecar(settings, app, for_sidecar, stdout)
+        sidecar = _sidecar(settings, app, environ_of_sidecar, stdout)
         stack.callback(sidecar.child.stop)
         own = [child.pid for child in (app.child, sidecar.child) if child]
         open_to_it = (sidecar.proxy,) if strict else (app.url, sidecar.proxy, sidecar.health)
@@ -202,10 +210,19 @@ def _sidecar(
     )
 
 
-def _exact(app: processes.App) -> list[str]:
-    """Hosts of the app's profiles, without suffixes, which an /etc/hosts cannot name."""
-    hosts = [host for profile in app.profiles() for host in profile.hosts]
+def _exact(profiles: Sequence[Profile]) -> list[str]:
+    """Hosts of the profiles, without suffixes, which an /etc/hosts cannot name."""
+    hosts = [host for profile in profiles for host in profile.hosts]
     return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
+
+
+def _ports(profiles: Sequence[Profile]) -> dict[str, frozenset[int]]:
+    """Ports of hosts, and of suffixes, besides 80 and 443."""
+    rules = RuleSet(tuple(profiles))
+    found = {host: rules.ports_of(host) for host in _exact(profiles)}
+    suffixes = [host for profile in profiles for host in profile.hosts if host.suffix]
+    found |= {f".{host.name}": frozenset(host.ports) for host in suffixes}
+    return {host: ports for host, ports in found.items() if ports}
 
 
 def _port_of(url: str) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from queue import SimpleQueue
+from types import MappingProxyType
 
 from app import trust
 from app.contract import dummies, names
@@ -110,7 +111,8 @@ def _send_listener(to: socket.socket, *, strict: bool = False) -> None:
 
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
-    sidecar's on loopback; connections to hosts of `failing` go there. `strict`: for a gate."""
+    sidecar's on loopback; connections to hosts of `failing` go there. `more` are ports of hosts,
+    and of suffixes, besides 80 and 443. `strict`: for a gate."""
 
     def __init__(
         self,
@@ -118,11 +120,12 @@ class Transparent:
         port: int,
         directory: Path,
         failing: FailingHosts | None = None,
+        more: Mapping[str, Collection[int]] = MappingProxyType({}),
         *,
         strict: bool = False,
     ) -> None:
         pairs = dummies.assign(hosts, _RANGES)
-        self._port, self._directory = port, directory
+        self._port, self._directory, self._more = port, directory, more
         self._failing, self._strict = failing, strict
         self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
         self._ours, self._theirs = socket.socketpair()
@@ -178,7 +181,7 @@ class Transparent:
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
-        target = Target(self._port, ours, self._hosts, self._failing)
+        target = Target(self._port, ours, self._hosts, self._failing, self._more)
         asked = seccomp.Notifications(fds[0])
         return Strict(asked, target, own) if self._strict else Interception(asked, target)
 

@@ -35,7 +35,7 @@ PASSED: Mapping[str, Kind] = {
         "a transparent run leads such programs to the sidecar",
     ),
     way.OTHER_PORT: Kind(
-        "to ports other than 80 and 443, not looked into",
+        "to ports other than 80, 443 and those of profiles, not looked into",
         "see what it is; a firewall closes it to the command",
     ),
     way.LINK_LOCAL: Kind(
@@ -73,8 +73,8 @@ PASSED: Mapping[str, Kind] = {
         "give it a pipe or a file instead",
     ),
     way.REFUSED: Kind(
-        "to a telemetry host, refused: it is answered on ports 80 and 443 only",
-        "see which protocol it is; nothing of it left",
+        "to a telemetry host, refused: its profile does not name that port",
+        "see which protocol it is, and name the port in the profile; nothing of it left",
     ),
     way.LOOKUP: Kind(
         "to a resolver, whose questions may carry anything (told by a gate alone)",

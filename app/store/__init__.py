@@ -4,16 +4,13 @@
 `sqlite.SqliteStore` is the embedded store; every store passes tests/unit/app/store/suite.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from app.contract.account import Account
-from app.contract.presence import Presence
 from app.contract.record import CaptureRecord
-from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview, Objected
+from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.inventory import Observation
 from app.store.rows import (
     BootRow as BootRow,
@@ -41,6 +38,24 @@ from app.store.rows import (
 )
 from app.store.rows import (
     VersionRow as VersionRow,
+)
+from app.store.written import (
+    Heard as Heard,
+)
+from app.store.written import (
+    NewField as NewField,
+)
+from app.store.written import (
+    NewHost as NewHost,
+)
+from app.store.written import (
+    SaidClass as SaidClass,
+)
+from app.store.written import (
+    Told as Told,
+)
+from app.store.written import (
+    Written as Written,
 )
 
 LIMIT = 1000  # captures in one page, at most
@@ -149,58 +164,6 @@ class Decoded(msgspec.Struct, gc=False):
 
 
 RECORD_SIZE = 1_000  # bytes of a narrowed record and its facts, about
-
-
-class NewField(msgspec.Struct, frozen=True):
-    """A field that an endpoint had never sent before, in any version."""
-
-    profile: str
-    host: str
-    method: str
-    route: str
-    version: str
-    path: str
-    type: str
-
-
-class NewHost(NamedTuple):
-    """A host that the store had never seen in this profile ("" for hosts without one)."""
-
-    profile: str
-    host: str
-
-
-class Told(NamedTuple):
-    """A boot's account, and its sender's pod, "" without one."""
-
-    account: Account
-    namespace: str
-    pod: str
-
-
-class Heard(NamedTuple):
-    """A boot that was heard of, with its sender's pod, "" without one. `left`: it took leave."""
-
-    boot: str
-    namespace: str
-    pod: str
-    at_ns: int
-    left: bool
-    said: Presence
-
-
-class Written(NamedTuple):
-    """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
-    `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
-    whose account was accepted, the number of its stored records. `objected`: things of the batch
-    that somebody had objected to."""
-
-    stored: list[int]
-    duplicates: int
-    new_fields: list[NewField]
-    new_hosts: Sequence[NewHost] = ()
-    accounts: Mapping[str, int] = MappingProxyType({})
-    objected: Sequence[Objected] = ()
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -344,6 +307,15 @@ class Store(Protocol):
 
     def fields(self, scope: Scope = ...) -> list[FieldRow]:
         """Lists the inventory, which outlives the captures. Lists never read captures."""
+        ...
+
+    def say_class(self, said: SaidClass) -> bool:
+        """Takes a person's word for a field's class, on disk when it returns, and in the rows of
+        `fields` from then on. False where the inventory has no such field."""
+        ...
+
+    def said_classes(self, profile: str | None = None) -> list[SaidClass]:
+        """Lists what people said last of each field, the oldest first."""
         ...
 
     def sketches(self, profile: str | None = None) -> list[SketchRow]:

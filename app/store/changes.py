@@ -22,6 +22,13 @@ SENSITIVE: Mapping[str, str] = {
     "email": "an e-mail address",
     "ip": "an IP address",
     "guid": "a unique id",
+    "mac": "a MAC address",
+    "credentials": "a URL with credentials",
+    "home": "a home directory",
+    "host": "a host's name",
+    "phone": "a telephone number",
+    "place": "a place or time zone",
+    "account": "an account of a cloud",
 }
 
 CHANGES = 10_000  # items in all

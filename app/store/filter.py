@@ -13,12 +13,15 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from app.contract.actions import ACTIONS, Kind
+from app.contract.classes import NAMES as NAMES_OF_CLASSES
+from app.contract.classes import members
 from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.store import CaptureQuery, QueryError, Term
+from app.store.classes import class_of
 from app.store.facts import facet
-from app.store.inventory import CLASSES, observe
+from app.store.inventory import observe
 from app.store.versions import version_number
 
 TEXT = ("host", "path", "route", "rule", "version", "namespace", "pod", "reason")
@@ -55,9 +58,9 @@ NAMES: Mapping[str, Name] = {
     "path": Name("path as it was sent", "path:/telemetry/*"),
     "field": Name("field of the request, by its path or last name", "field:lic"),
     "class": Name(
-        "class of a field, by the look of its values",
+        "class of a field, by its name and the look of its values, or a group of classes",
         "class:secret",
-        tuple(sorted({*CLASSES.values()})),
+        NAMES_OF_CLASSES,
     ),
     "namespace": Name("namespace of the sender", "namespace:logs"),
     "pod": Name("pod of the sender", "pod:cribl-worker-*"),
@@ -236,8 +239,8 @@ def _found(term: Term, record: CaptureRecord) -> bool:
         return any(_is_field(path, value) for value in term.values for path in paths)
     if term.name == "class":
         seen = observe(record, _OPENED)
-        classes = {CLASSES.get(field.shape) for field in seen.fields} if seen else set()
-        return not classes.isdisjoint(term.values)
+        classes = {class_of(*field).id for field in seen.fields} if seen else set()
+        return any(not classes.isdisjoint(members(value)) for value in term.values)
     if term.name == "outcome":
         return ended(term, record.kind, record.action, record.answered_by, record.reason)
     if term.name == "image":

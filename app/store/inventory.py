@@ -4,10 +4,8 @@ The store calls `observe` while it writes and keeps the counts; values are not k
 bounded, because senders choose names and values.
 """
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,15 +13,13 @@ from app.contract.actions import OUTLINED
 from app.contract.decoding.pairs import AGENT, inside, segments
 from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
-from app.contract.masking.fields import MASK, TOKEN
-from app.contract.record import CaptureRecord, Pair, Request, first, text
+from app.contract.record import CaptureRecord, Pair, Request, first, line_of, text
 from app.contract.route_template import CATCH_ALL, RouteTable
+from app.store.shapes import SHAPES as SHAPES
+from app.store.shapes import number_shape, shape_of
 
 TYPES = (
     "string", "integer", "number", "boolean", "null", "object", "array", "empty", "opaque",
-)  # fmt: skip
-SHAPES = (
-    "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
 )  # fmt: skip
 
 FIELDS = 2_000  # distinct fields that are read of one request's bodies
@@ -32,27 +28,6 @@ DEPTH = 16
 PATH = 200  # characters of a field's path
 
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
-_DATE = r"\d{4}-\d{2}-\d{2}"
-_SHAPES = (
-    ("guid", re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")),
-    ("ip", re.compile(r"(\d{1,3}\.){3}\d{1,3}|(?=[^:]*+:[^:]*+:)[0-9a-fA-F:.]{2,45}")),
-    ("timestamp", re.compile(_DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")),
-    ("version", re.compile(r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?")),
-    ("email", re.compile(r"[^@\s]{1,64}+@[^@\s]{1,255}\.[^@\s.]{1,63}")),
-    ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://\S*")),
-    ("token", TOKEN),
-    ("hex", re.compile(r"([0-9a-f]{2}){8,}|([0-9A-F]{2}){8,}")),
-)  # fmt: skip
-_SHAPE = re.compile("|".join(f"(?P<{name}>{pattern.pattern})" for name, pattern in _SHAPES))
-_DIGIT = re.compile("[0-9]")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-
-
-# Shapes whose values concern a person, a place or a secret -> their class.
-CLASSES: Mapping[str, str] = {
-    "masked": "secret", "token": "secret", "email": "personal", "ip": "personal",
-    "guid": "identifier",
-}  # fmt: skip
 
 
 class Field(NamedTuple):
@@ -78,8 +53,10 @@ class Observation(NamedTuple):
 def content_of(record: CaptureRecord, decoders: Sequence[str] = ()) -> Content:
     """The content of the request's body; empty when there is nothing to learn of the record.
 
-    That is: any kind but exchange and refused, and requests passed on unread.
+    That is: any kind but exchange, refused and a line, and requests passed on unread.
     """
+    if line := line_of(record):
+        return read(line, "", decoders)
     if not _is_read(record) or record.request is None:
         return Content()
     return read(record.request.body, first(record.request.headers, "content-type"), decoders)
@@ -95,6 +72,10 @@ def observe(
     """The fields of the record's request; None when there is nothing to learn. `content` is that
     of `content_of`, if it is known."""
     request = record.request
+    if line_of(record):
+        found = content_of(record, decoders) if content is None else content
+        form = ("body" + found.suffix, _form(found.value, 0))
+        return _bodies((form,)) if found.value is not None else Observation(frozenset(), 0)
     if request is None or not _is_read(record):
         return None
     fields, others = both(
@@ -202,57 +183,31 @@ def classify(value: str) -> tuple[str, str]:
     if not value:
         return "empty", ""
     if value.isdecimal() and value.isascii():
-        return "integer", _number_shape(float(value)) if len(value) < 20 else ""
+        return "integer", number_shape(float(value)) if len(value) < 20 else ""
     if _NUMBER.fullmatch(value):
         return "integer" if value.lstrip("+-").isdecimal() else "number", ""
     if value in ("true", "false"):
         return "boolean", ""
     if value == "null":
         return "null", ""
-    return "string", _shape(value)
+    return "string", shape_of(value)
 
 
-_MAY_HOLD = ("string ", "string base64", "string hex")
+# JSON, a form or pairs may stand in a text of any look but these.
+_ATOMS = frozenset(SHAPES) - {"", "base64", "hex", "text", "path", "home", "host", "package"}
 
 
 def _kind(value: str) -> _Form:
     """`classify` as one text: type, space, shape; and the form of what is in the value."""
-    kind = " ".join(classify(value))
-    found = inside("", value) if kind in _MAY_HOLD else value
+    type, shape = classify(value)
+    kind = f"{type} {shape}"
+    found = inside("", value) if type == "string" and shape not in _ATOMS else value
     if not isinstance(found, Opened):
         return kind
     return found.suffix, (kind, _form(found.value, 0))
 
 
 _known_kind = lru_cache(maxsize=16_384)(_kind)
-
-
-def _shape(value: str) -> str:
-    if value == MASK:
-        return "masked"
-    start = value[:400]
-    if found := _SHAPE.fullmatch(start):
-        return found.lastgroup or ""
-    if len(value) % 4 == 0 and _BASE64.fullmatch(start) and _mixed(start):
-        try:
-            base64.b64decode(
-                start[: len(start) // 4 * 4],
-                altchars=b"-_" if "-" in start or "_" in start else None,
-            )
-        except (binascii.Error, ValueError):
-            return ""
-        return "base64"
-    return ""
-
-
-def _mixed(value: str) -> bool:
-    """True for mixed case and a digit: words hardly ever are, encoded bytes nearly always."""
-    return bool(_DIGIT.search(value)) and value.lower() != value != value.upper()
-
-
-def _number_shape(value: float) -> str:
-    """A timestamp: seconds or milliseconds of the years 2001 to 2065."""
-    return "timestamp" if 1e9 <= value < 3e9 or 1e12 <= value < 3e12 else ""
 
 
 def _form(value: Any, depth: int) -> _Form:
@@ -335,7 +290,7 @@ _known_bodies = lru_cache(maxsize=512)(_bodies)
 
 def _json_kind(value: Any) -> str:
     if isinstance(value, str):
-        return f"string {_shape(value)}" if value else "empty "
+        return f"string {shape_of(value)}" if value else "empty "
     if isinstance(value, Opaque):
         return f"opaque {value.looks}"
     if value is None:
@@ -343,7 +298,7 @@ def _json_kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean "
     if isinstance(value, int):
-        return _INTEGER + (_number_shape(value) if abs(value) < 1 << 63 else "")
+        return _INTEGER + (number_shape(value) if abs(value) < 1 << 63 else "")
     return "number "
 
 

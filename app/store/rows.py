@@ -79,6 +79,10 @@ class FieldRow(msgspec.Struct, kw_only=True):
     `path` begins with `query.`, `header.` or `body.`. `type` and `shape` are those of
     `app.store.inventory`; a field seen with two types has two rows. The path OTHER counts
     observations of fields over the inventory's limit.
+
+    `class_` is one of `app.contract.classes`, "" of an object or array. `class_by` says who said
+    so: a detector (`name machine`, `value email`, `type boolean`), `profile`, or `person`, then
+    `who` is their name and `class_at_ns` when.
     """
 
     profile: str
@@ -93,6 +97,11 @@ class FieldRow(msgspec.Struct, kw_only=True):
     requests: int
     first_ns: int
     last_ns: int
+    class_: str = msgspec.field(name="class", default="")
+    class_by: str = ""
+    confidence: float = 0.0
+    who: str = ""
+    class_at_ns: int = 0
 
 
 class SketchRow(msgspec.Struct, kw_only=True):

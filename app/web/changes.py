@@ -13,12 +13,15 @@ from msgspec.structs import replace
 
 from app.api.changes import bound_of, review, told
 from app.api.common import Run
+from app.api.read import fields_for
+from app.contract.classes import CLASSES
 from app.contract.reviews import KINDS, STATES, Kind, State
 from app.escape import plain
 from app.report import inbox
+from app.report.classes import NOBODY, FieldClass, class_of_field, word_on
 from app.report.inbox import place, subject
 from app.runtime import Runtime
-from app.store import StoreError, VersionRow
+from app.store import Scope, StoreError, VersionRow
 from app.store.changes import (
     NAME,
     NOTE,
@@ -231,11 +234,37 @@ async def decide(request: Request, visitor: Decides, runtime: Run, form: Form, i
     return go(f"{back}{'&' if '?' in back else '?'}done={item.id}")
 
 
+@routes.post(PATH + "/{id}/class")
+async def say_class(visitor: Decides, runtime: Run, form: Form, id: str) -> Response:
+    item = await ask(lambda: runtime.store.change(_number(id)))
+    if item is None:
+        raise _none(id)
+    try:
+        who = review(runtime, visitor.name, "open", "", form.get("name", "")).who
+        word = word_on(item, form.get("class", ""), who)
+    except ValueError as e:
+        raise PageError(422, str(e)) from None
+    if not await _write(lambda: runtime.store.say_class(word)):
+        raise _none(id)
+    return go(f"{PATH}/{item.id}")
+
+
 def _none(id: int | str) -> PageError:
     return PageError(
         404,
         f"There is no change {plain(str(id), 40)}.\n\nhint: accepted ones make room for new ones",
     )
+
+
+def _class_of(
+    runtime: Runtime, namespaces: tuple[str, ...] | None, item: InboxItem
+) -> FieldClass | None:
+    """The class of the item's field, None of something else."""
+    if item.kind not in ("field", "class"):
+        return None
+    of = (item.host, item.method, item.route, item.name)
+    rows = fields_for(runtime, namespaces, Scope(profile=item.profile))
+    return class_of_field(r for r in rows if (r.host, r.method, r.route, r.path) == of)
 
 
 async def _one(
@@ -252,7 +281,9 @@ async def _one(
     if item is None:
         raise _none(id)
     can = bound is None and await _may_decide(request)
+    of = await ask(lambda: _class_of(runtime, visitor.namespaces, item))
     return render(
-        request, "change.html", visitor, status, item=item, said=said, note=note, words=_WORDS,
+        request, "change.html", visitor, status, item=item, of_class=of, classes=CLASSES,
+        nobody=NOBODY, said=said, note=note, words=_WORDS,
         bounded=bound is not None, **_naming(runtime, can),
     )  # fmt: skip

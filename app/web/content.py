@@ -7,12 +7,14 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from app.contract.classes import title
 from app.contract.decoding.pairs import inside, segments
 from app.contract.decoding.read import read
 from app.contract.decoding.tree import Number, Opaque, Opened, Several
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import VALUE_CAP, Body, CaptureRecord, Pair, first
-from app.store.inventory import classify
+from app.store.classes import class_of
+from app.store.inventory import PATH, classify
 
 MOST = 500  # values that are listed
 _DEEPEST = 32
@@ -34,6 +36,12 @@ class FieldLine(NamedTuple):
     value: str
     type: str
     hidden: str
+
+    @property
+    def class_title(self) -> str:
+        """The class, as the detectors tell it of this value and its name."""
+        shape = classify(self.value)[1] if self.type == "string" else ""
+        return title(class_of(f"{self.place}.{self.name}"[:PATH], self.type, shape).id)
 
 
 def hidden(value: str) -> str:

@@ -15,14 +15,15 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import fields_for
+from app.contract.classes import dpv_of, fides_of, in_order, title, words_of
 from app.contract.decoding.tree import THEN
 from app.contract.instant import iso
+from app.report.classes import FieldClass, class_of_field
 from app.report.compare import share
 from app.report.kept import masked
 from app.report.papers import Paper, papers_of
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope, SketchRow
-from app.store.inventory import CLASSES
 from app.store.versions import version_number
 from app.web.page import HEADERS, Lists, Visitor, ask, render, turned
 from app.web.show import href
@@ -31,7 +32,8 @@ _ROWS = 100
 _STRIP = 12  # versions of a field's history
 _HEAD = (
     "profile", "host", "method", "endpoint", "field", "place", "decodings", "types", "shapes",
-    "class", "kept as", "requests", "present", "different values", "of values looked at",
+    "class", "class by", "confidence", "DPV", "fideslang", "kept as", "requests", "present",
+    "different values", "of values looked at",
     "first version", "last version", "first seen", "last seen",
 )  # fmt: skip
 
@@ -57,6 +59,8 @@ class FieldEntry:
     path: str
     types: list[str]
     shapes: list[str]
+    of_class: FieldClass
+    classes: list[str]  # all that its values have had, the gravest first
     how: str  # "" for values that are kept as they came, else mask, token, drop or keep
     count: int
     requests: int
@@ -78,10 +82,13 @@ class FieldEntry:
         return [step for part in _DECODED.findall(self.path) for step in part.split(THEN)[1:]]
 
     @property
-    def classes(self) -> list[str]:
-        """Secret, personal, identifier: by the look of its values."""
-        found = {CLASSES[shape] for shape in self.shapes if shape in CLASSES}
-        return sorted(found | ({"secret"} if self.how in ("mask", "token", "drop") else set()))
+    def class_title(self) -> str:
+        return title(self.of_class.id)
+
+    @property
+    def other_classes(self) -> list[str]:
+        """Classes that some of its values have, in words."""
+        return [title(id) for id in self.classes if id != self.of_class.id]
 
     @property
     def different(self) -> str:
@@ -132,6 +139,8 @@ def entries(
                     path,
                     types=sorted({row.type for row in kinds}),
                     shapes=sorted({row.shape for row in kinds} - {""}),
+                    of_class=class_of_field(kinds),
+                    classes=in_order(row.class_ for row in kinds),
                     how=hows.get((*endpoint, path), ""),
                     count=sum(counts.values()),
                     requests=sum(requests.values()),
@@ -168,7 +177,7 @@ def matching(found: Iterable[FieldEntry], profile: str, text: str) -> list[Field
                 one.how,
                 *one.types,
                 *one.shapes,
-                *one.classes,
+                *words_of(one.classes),
             )
         )
     ]
@@ -185,7 +194,9 @@ def as_csv(found: Iterable[FieldEntry]) -> Iterator[str]:
 def _cells(one: FieldEntry) -> Sequence[object]:
     return (
         one.profile, one.host, one.method, one.route, one.path, one.place,
-        " ".join(one.decodings), " ".join(one.types), " ".join(one.shapes), " ".join(one.classes),
+        " ".join(one.decodings), " ".join(one.types), " ".join(one.shapes),
+        one.of_class.id, one.of_class.said, one.of_class.confidence or "",
+        dpv_of(one.of_class.id), fides_of(one.of_class.id),
         one.how, one.count, one.present, one.values.distinct if one.values else "",
         one.values.looked if one.values else "", one.first_version,
         one.last_version, iso(one.first_ns), iso(one.last_ns),

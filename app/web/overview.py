@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
 from app.api.common import Run
 from app.api.read import built_for
+from app.contract.classes import SURE, about, in_order, title
 from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, Word, outcome, word_of
 from app.report.build import EndpointLine, Report, WorkloadLine
@@ -56,9 +57,12 @@ class Product:
     width: int
 
 
+Cell = Literal["seen", "none", "unsure"]
+
+
 class Matrix(NamedTuple):
     hosts: list[str]
-    rows: list[tuple[WorkloadLine, list[bool], bool]]
+    rows: list[tuple[WorkloadLine, list[Cell]]]
     more_hosts: int
     more_pods: int
 
@@ -74,6 +78,7 @@ class Overview(NamedTuple):
     chart: Chart
     report: Report
     matrix: Matrix
+    classes: list[tuple[str, str, int, list[str]]]  # of persons and secrets: fields, products
     news: list[tuple[str, str, str]]
     more_news: int
     since: str  # the version that sent all of them first, "" where there are several
@@ -118,6 +123,7 @@ def gather(
         chart=chart,
         report=report,
         matrix=_matrix(report),
+        classes=_classes(report),
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
         since=news[0][1] if len({version for _, version, _ in news}) == 1 else "",
@@ -180,18 +186,41 @@ def _products(
     return found
 
 
+def _classes(report: Report) -> list[tuple[str, str, int, list[str]]]:
+    """The classes about persons and secrets: id, title, number of fields, products."""
+    found: dict[str, list[str]] = {}
+    for line in report.inventory:
+        if about(line.class_) and line.confidence >= SURE:
+            found.setdefault(line.class_, []).append(line.profile)
+    return [(id, title(id), len(found[id]), sorted({*found[id]} - {""})) for id in in_order(found)]
+
+
 def _matrix(report: Report) -> Matrix:
-    """Lists who was seen at which host; a pod that only tried counts too. A pod whose records are
-    missing in part is told apart: an empty cell proves nothing there."""
+    """Lists who was seen at which host; a pod that only tried counts too. An empty cell proves that
+    there was none only where the pod's sidecar counted, and coverage has no gap that names it."""
     workloads = [w for w in report.workloads if w.profile]
     reach: Counter[str] = Counter()
     for one in workloads:
         reach.update(one.hosts)
     hosts = [host for host, _ in reach.most_common(_HOSTS)]
-    unsure = {(m.namespace, m.pod) for m in report.missing}
+    whole = {one.who for one in report.ledger if one.numbered and one.stored >= one.numbered}
+    unproven = {who for gap in report.coverage.gaps for who in gap.who}  # pods, namespaces, hosts
+
+    def cell(one: WorkloadLine, host: str) -> Cell:
+        who = _who(one.namespace, one.pod)
+        if host in one.hosts:
+            return "seen"
+        proven = who in whole and not unproven & {who, one.namespace, host}
+        return "none" if proven else "unsure"
+
     top = sorted(workloads, key=lambda w: -w.count)[:_PODS]
-    rows = [(w, [host in w.hosts for host in hosts], (w.namespace, w.pod) in unsure) for w in top]
+    rows = [(w, [cell(w, host) for host in hosts]) for w in top]
     return Matrix(hosts, rows, len(reach) - len(hosts), len(workloads) - len(top))
+
+
+def _who(namespace: str, pod: str) -> str:
+    """The ledger's name of a pod."""
+    return "/".join(filter(None, (namespace, pod)))
 
 
 @routes.get("/")

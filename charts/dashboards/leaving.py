@@ -105,6 +105,25 @@ LEAVING = Board(
                 kind="bars", width=6,
             ),
             Panel(
+                "Fields by class", "All that were ever seen.", "short",
+                [Query(
+                    f"sum by (telemock_class) (telemock_inventory_fields{{{OF_PROFILE}}})",
+                    "{{telemock_class}}",
+                )],
+                width=6,
+            ),
+            Panel(
+                "New fields about persons or secrets", "By profile and class.", "short",
+                [Query(
+                    rate(
+                        "telemock_inventory_new_sensitive_total",
+                        "telemock_profile, telemock_class", OF_PROFILE, of="increase",
+                    ),
+                    "{{telemock_profile}} {{telemock_class}}",
+                )],
+                kind="bars", width=6,
+            ),
+            Panel(
                 "New hosts", "By profile; without one, no profile names the host.", "short",
                 [Query(
                     rate("telemock_inventory_new_hosts_total", "telemock_profile", of="increase"),

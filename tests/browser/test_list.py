@@ -262,3 +262,25 @@ def test_accessible_in_the_middle(page: Page, served: Served, theme: str) -> Non
     to_part(page, 5_000)
     page.keyboard.press("j")
     assert violations(page) == []
+
+
+def test_on_a_phone_a_capture_is_three_lines_and_the_list_goes_on(
+    page: Page, served: Served
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(served.url + "/captures")
+    page.mouse.move(180, 500)
+    seen = set(ids(page))
+    for _ in range(12):
+        page.mouse.wheel(0, 900)
+        page.wait_for_timeout(150)
+        seen |= set(ids(page))
+        assert page.evaluate(ROWS) <= MOST
+        in_order(page)
+    assert len(seen) > 100
+    heights = page.evaluate(
+        "[...new Set([...document.querySelectorAll('#list tbody tr')].map((r) => r.offsetHeight))]"
+    )
+    assert len(heights) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert violations(page) == []

@@ -30,6 +30,7 @@ class Case(NamedTuple):
 POD = 'job="telemock-sidecar",k8s_namespace_name="logs",k8s_pod_name="leader-0"'
 POD_LABELS = {"k8s_namespace_name": "logs", "k8s_pod_name": "leader-0"}
 NEW = "telemock_inventory_new_fields_total"
+SENSITIVE = "telemock_inventory_new_sensitive_total"
 HOSTS = "telemock_inventory_new_hosts_total"
 OBJECTED = "telemock_inbox_objected_total"
 REJECTED = "telemock_tls_client_rejected_total"
@@ -56,6 +57,13 @@ CASES = [
         {**APP_LABELS, "telemock_profile": "cribl"},
         "A product of the profile cribl sends a field that it never sent before.",
         at="24m",
+    ),
+    Case(
+        "TelemockNewSensitiveField",
+        {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "_x15 1x10"},
+        {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "7x30"},
+        {**APP_LABELS, "telemock_profile": "cribl", "telemock_class": "contact"},
+        "A product of the profile cribl sends a new field about a person or a secret (contact).",
     ),
     Case(
         "TelemockNewHost",

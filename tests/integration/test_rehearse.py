@@ -27,10 +27,7 @@ from email.utils import parsedate_to_datetime
 assert urllib.request.urlopen("https://vendor.test/fine", timeout=9).read() == b"fine"
 try:
     with urllib.request.urlopen("https://vendor.test/send", b"{}", timeout=2) as answer:
-        begun = time.monotonic()
         answer.read()
-        if time.monotonic() - begun > 0.2:
-            print("met slow")
         if parsedate_to_datetime(answer.headers["date"]).timestamp() > time.time() + 9e6:
             print("met clock")
 except OSError as e:
@@ -38,7 +35,7 @@ except OSError as e:
     sys.exit(0 if "careful" in sys.argv else 7)
 """
 MET = {
-    "403": "403", "429": "429", "500": "500", "hang": "timed out", "slow": "met slow",
+    "403": "403", "429": "429", "500": "500", "hang": "timed out", "slow": "timed out",
     "clock": "met clock",
 }  # fmt: skip
 AT_HOST = {"refused": "refused", "dropped": "timed out", "tls-error": "HANDSHAKE_FAILURE"}

@@ -45,6 +45,8 @@ PRINTING = [
     ["changes", "list", "--json"],
     ["changes", "list", "--text", EVIL],
     ["changes", "show", "1"],
+    ["changes", "class", "1", "licence", "--name", EVIL],
+    ["changes", "class", "1", EVIL],
     *(
         ["changes", verb, "1", "--note", EVIL, "--name", EVIL]
         for verb in ("accept", "watch", "object", "reopen")
@@ -58,6 +60,9 @@ PRINTING = [
     ["contract", "diff", "contract.yaml", f"4.16.1-20904e45{EVIL}"],
     ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
+    ["learn", "--host", "cdn.cribl.io"],
+    ["learn", "--har", EVIL],
+    ["learn", "--har", "evil.yaml", "--id", EVIL],
     ["profiles", "show", EVIL],
     ["profiles", "add", "evil.yaml"],
     ["profiles", "add", EVIL],

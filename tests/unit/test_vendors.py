@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.contract import body as bodies
 from app.contract.decoding.read import for_conditions, read
+from app.contract.lines import of_lines
 from app.contract.masking.masker import Masker
-from app.contract.record import CaptureRecord, Request, decode, encode, first
+from app.contract.record import CaptureRecord, Message, Request, decode, encode, first
 from app.contract.rules import Seen, decide, product_version
 from app.profiles.compile import load
 from app.profiles.read import BUILT_IN, built_in
 from app.report.papers import papers_of
+from app.store.inventory import observe
 from tests.canary import readings
 from tests.clients.table import CLIENTS
 
@@ -47,6 +50,17 @@ def usage(product: str, host: str = "stats.grafana.org") -> Sent:
         "metrics": {"a": 1},
     }
     return Sent(product, "usage", f"{host}/{product}-usage-report", "3.2.1", body=body)
+
+
+def crew_created() -> bytes:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="Crew Created")
+    for key, value in {
+        "crewai_version": "1.2.0", "python_version": "3.12", "crew_key": SECRET, "crew_id": SECRET,
+        "crew_fingerprint": SECRET, "crew_agents": json.dumps([{"id": SECRET, "goal": "g"}]),
+    }.items():  # fmt: skip
+        span.attributes.add(key=key).value.string_value = value
+    return request.SerializeToString()
 
 
 TABLE = (
@@ -100,6 +114,8 @@ TABLE = (
          body={"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
              {"key": "ProjectVersion", "value": {"stringValue": "2.1.0"}},
              {"key": "ClusterID", "value": {"stringValue": SECRET}}]}]}]}]}),
+    Sent("crewai", "traces", "telemetry.crewai.com:4319/v1/traces", "1.2.0",
+         headers={"content-type": "application/x-protobuf"}, body=crew_created()),
 )  # fmt: skip
 each = pytest.mark.parametrize("sent", TABLE, ids=lambda sent: f"{sent.profile}-{sent.rule}")
 
@@ -107,6 +123,7 @@ each = pytest.mark.parametrize("sent", TABLE, ids=lambda sent: f"{sent.profile}-
 def record_of(sent: Sent) -> tuple[CaptureRecord, str]:
     """The record, and the version as the profile finds it."""
     host, _, path = sent.url.partition("/")
+    host, _, port = host.partition(":")
     headers = list(sent.headers.items())
     body = None
     if sent.body is not None:
@@ -115,8 +132,8 @@ def record_of(sent: Sent) -> tuple[CaptureRecord, str]:
         if not isinstance(sent.body, bytes):
             headers = [("content-type", JSON), *(h for h in headers if h[0] != "content-type")]
     request = Request(
-        method=sent.method, host=host, path=f"/{path}", query=list(sent.query.items()),
-        headers=headers, body=body,
+        method=sent.method, host=host, port=int(port or 443), path=f"/{path}",
+        query=list(sent.query.items()), headers=headers, body=body,
     )  # fmt: skip
     seen = Seen(
         method=request.method, host=host, path=request.path, query=request.query, headers=headers,
@@ -149,15 +166,46 @@ def test_its_ids_are_masked(sent: Sent) -> None:
 
 
 def test_every_profile_that_ships_has_a_request_that_it_takes() -> None:
-    assert {sent.profile for sent in TABLE} | {c.profile for c in CLIENTS} >= {*built_in()} - {
-        "cribl"
-    }
+    known = {sent.profile for sent in TABLE} | {c.profile for c in CLIENTS}
+    assert known >= {*built_in()} - {"cribl", "kong"}
 
 
 @pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
 def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> None:
     assert (BUILT_IN / f"{paper.profile}.yaml").exists()
     assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
+
+
+KONG = (
+    f"<14>version=3.9.1;hostname={SECRET};cores=8;uname=Linux;database=off;signal=ping;"
+    f"unique_id={SECRET};cluster_id={SECRET};requests=7\n"
+).encode()
+
+
+def test_kong_s_line_is_taken_read_and_masked() -> None:
+    decision = of_lines(RULES, ["kong-hf.konghq.com"], 61833, None)
+    assert decision is not None and decision.name == "kong/report" and decision.profile is not None
+    body = bodies.whole(KONG)
+    seen = Seen(method="", host=decision.host, path="", json=read(body, "", ["pairs"]).value)
+    assert product_version(decision.profile, seen, decision.rule) == "3.9.1"
+    record = CaptureRecord(
+        boot="0" * 16, seq=1, kind="message", time_ns=1, profile="kong", rule="report",
+        message=Message(of="", sender="client", body=body, line=True),
+    )  # fmt: skip
+    fields = observe(record, ("pairs",))
+    assert fields is not None
+    assert {"body.hostname", "body.signal", "body.requests"} <= {f.path for f in fields.fields}
+    masked = MASKER.record(decode(encode(record)))
+    assert SECRET.encode() not in encode(masked) and b"version=3.9.1;" in encode(masked)
+
+
+def test_a_profile_s_own_ports_are_those_of_its_requests() -> None:
+    told = {
+        (sent.profile, int(port))
+        for sent in TABLE if (port := sent.url.partition("/")[0].partition(":")[2])
+    }  # fmt: skip
+    named = {(p.id, port) for p in RULES.profiles for h in p.hosts for port in h.ports}
+    assert named == told | {("kong", 61833)}
 
 
 def test_gitlab_gets_the_answer_that_it_needs() -> None:

@@ -1,4 +1,5 @@
-"""Makes trees of what carriers hold: multipart, Sentry envelopes, XML, CSV, JSONP, protobuf.
+"""Makes trees of what carriers hold: multipart, Sentry envelopes, XML, CSV, JSONP, pairs,
+protobuf.
 
 Each takes the bytes and returns None where they are no such carrier.
 """
@@ -7,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from app.contract.decoding import csv, envelope, jsonp, multipart, xml
+from app.contract.decoding import csv, envelope, jsonp, multipart, semicolons, xml
 from app.contract.decoding.charset import decoded
 from app.contract.decoding.messages import message
 from app.contract.decoding.opening import Opener, gathered
@@ -77,11 +78,20 @@ def _jsonp(data: bytes, opening: Opener) -> Any:
     return opening.document(data[parts[0].start : parts[0].end]) if parts else None
 
 
+def _pairs(data: bytes, opening: Opener) -> Any:
+    parts = semicolons.split(data)
+    if parts is None:
+        return None
+    opening.left.documents(len(parts))
+    return gathered((p.name, opening.text(decoded(data[p.start : p.end]))) for p in parts)
+
+
 CARRIERS: dict[str, Carrier] = {
     "multipart": _multipart,
     "envelope": _envelope,
     "xml": _xml,
     "csv": _csv,
     "jsonp": _jsonp,
+    "pairs": _pairs,
     "protobuf": message,
 }

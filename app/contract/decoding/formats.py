@@ -20,7 +20,7 @@ BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 # Not text, or text that may hold fields in an unknown form: JSON needs one of these characters, and
 # an encoded form has none of them bare.
 ODD = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd{\[]")
-CARRIERS = ("multipart", "envelope", "xml", "csv", "jsonp", "protobuf")
+CARRIERS = ("multipart", "envelope", "xml", "csv", "jsonp", "pairs", "protobuf")
 _BY_LOOKS = ("multipart", "xml", "jsonp", "protobuf")
 _FORMATS = ("json", "ndjson", "form")
 _NAMED = (
@@ -42,6 +42,7 @@ _BEGUN = re.compile(_BEGINS)
 _DOCUMENT = re.compile('[\ufeff \t\r\n]*+([{"[])')
 _CHARSET = re.compile(r"charset[\s=\"']+([^\s;,\"']+)")
 _CHARSETS = re.compile("utf-?8|(us-)?ascii|iso-8859-15?|latin1|windows-1252|utf-(16|32)(le|be)?")
+_SYSLOG = re.compile(rb"<\d{1,3}>[\w.:@-]+=")
 _HEX = re.compile(r"\s*[0-9a-fA-F]+\s*")
 _PADDING = b"= \t\r\n"
 # Base64, with a blank for a plus now and then; a form; what a `data:` address has.
@@ -88,6 +89,8 @@ def attempts(data: bytes, content_type: str, decoders: Sequence[str] = ()) -> It
             yield Attempt("forms", said=False)
         elif as_form or form.is_form(lines[0].strip()):
             yield Attempt("form", as_form)
+    if _SYSLOG.match(data):
+        yield Attempt("pairs", said=False)
     binary = BINARY.search(data) is not None
     for name in _BY_LOOKS:
         if binary or name != "protobuf":

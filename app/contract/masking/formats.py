@@ -82,7 +82,7 @@ class Formats(Documents):
         self, name: str, data: bytes, depth: int, cut: bool, strict: bool = False
     ) -> bytes | None:
         """The same for one carrier of `app.contract.decoding`."""
-        from app.contract.decoding import csv, envelope, jsonp, multipart, xml
+        from app.contract.decoding import csv, envelope, jsonp, multipart, semicolons, xml
         from app.contract.decoding.splice import splice
 
         if name == "xml":
@@ -108,6 +108,12 @@ class Formats(Documents):
             if not parts:
                 return None
             return self.parts(data, parts, splice, depth, cut, documents=True)
+        if name == "pairs":
+            parts = semicolons.split(data)
+            if not parts:
+                return None
+            said = self.among([p.name for p in parts], lambda i: text(_span(data, parts[i])))
+            return self.parts(data, parts, splice, depth, cut, said, strict=strict)
         if b"--" not in data or not (split := multipart.split(data)):
             return None
         data, files = self._file_names(data, split, depth)

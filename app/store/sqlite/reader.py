@@ -231,28 +231,26 @@ class Reader:
         others, other_values = _scope(scope, "endpoint.profile", "observed.")
         rows = self.connection.execute(
             "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
-            " requests, seen.first_ns, seen.last_ns FROM seen JOIN field ON field.id=field_id"
+            " requests, seen.first_ns, seen.last_ns,"
+            " coalesce(said.class, seen.class), iif(said.class IS NULL, class_by, 'person'),"
+            " iif(said.class IS NULL, confidence, 1.0), coalesce(who, ''), coalesce(at_ns, 0)"
+            " FROM seen JOIN field ON field.id=seen.field_id"
+            " LEFT JOIN said_class AS said ON said.field_id=field.id AND said.class<>''"
+            " AND type NOT IN ('object', 'array')"
             " JOIN endpoint ON endpoint.id=field.endpoint_id"
             " JOIN version ON version.id=seen.version_id"
             " JOIN observed ON observed.endpoint_id=endpoint.id"
             f" AND observed.version_id=seen.version_id WHERE {where}"
             " UNION ALL"
             " SELECT endpoint.profile, host, method, route, version, ?, '', '', others,"
-            " requests, first_ns, last_ns FROM observed"
+            " requests, first_ns, last_ns, '', '', 0.0, '', 0 FROM observed"
             " JOIN endpoint ON endpoint.id=endpoint_id"
             f" JOIN version ON version.id=version_id WHERE others>0 AND {others}"
             " ORDER BY 1, 2, 4, 3, 5, 6, 7, 8",
             (*values, OTHER, *other_values),
         )
-        return [
-            FieldRow(
-                profile=profile, host=host, method=method, route=route, version=version, path=path,
-                type=type, shape=shape, count=count, requests=requests, first_ns=first,
-                last_ns=last,
-            )
-            for (profile, host, method, route, version, path, type, shape, count, requests, first,
-                 last) in rows
-        ]  # fmt: skip
+        names = FieldRow.__struct_fields__
+        return [FieldRow(**dict(zip(names, row, strict=True))) for row in rows]
 
     def notes(self, scope: Scope) -> list[NoteRow]:
         where, values = _scope(scope, "profile")

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from app.store import NewField
 from app.store.changes import SENSITIVE, Objected, Thing
+from app.store.classes import class_of
 from app.store.facts import DAY, HOUR, Route, Sums
 from app.store.sightings import Batch
 from app.store.sqlite.ids import IdTable
 from app.store.sqlite.inbox import InboxTables
 
-_Row = tuple[int | str, ...]
+_Row = tuple[int | str | float, ...]
 
 
 class Rollup(NamedTuple):
@@ -151,16 +152,20 @@ def _write_inventory(
             if number is None:
                 others += s.count
                 continue
+            classed = class_of(*name)
             if new:
-                new_fields.append(NewField(*endpoint, version, name.path, name.type))
+                new_fields.append(NewField(*endpoint, version, name.path, name.type, classed.id))
             elif name.shape in SENSITIVE and ids.is_new_shape(number, name.shape):
                 new_classes.append(Thing("class", *endpoint, name.path, name.shape))
-            fields.append((number, key[1], name.type, name.shape, s.count, s.first, s.last))
+            fields.append(
+                (number, key[1], name.type, name.shape, s.count, s.first, s.last, *classed)
+            )
         s = observed.sum
         requests.append((*key, s.count, others, s.first, s.last))
     connection.executemany(
-        "INSERT INTO seen VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
-        " count=count+excluded.count,"
+        "INSERT INTO seen VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+        " count=count+excluded.count, class=excluded.class, class_by=excluded.class_by,"
+        " confidence=excluded.confidence,"
         " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
         fields,
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from app.contract.files import PRIVATE_DIR, private
 from app.store import StoreError, StoreFull
-from app.store.sqlite import inbox, sketches
+from app.store.sqlite import classes, inbox, sketches
 from app.store.versions import version_key
 
 APPLICATION = 0x746D6F6B  # "tmok", in the file's header
@@ -42,7 +42,7 @@ APPLICATION = 0x746D6F6B  # "tmok", in the file's header
 # observed     requests behind the inventory of one endpoint and version.
 # sketch       how many different values a field had, as keyed hashes (`app.store.values`).
 # field, seen  the inventory: the name once, then its types and counts in each version.
-# change, decision: see `inbox`.
+# change, decision: see `inbox`; said_class, and a row's class: see `classes`.
 MIGRATIONS = (
     """
     CREATE TABLE total (records INTEGER NOT NULL);
@@ -234,6 +234,7 @@ MIGRATIONS = (
     """,
     inbox.TABLES,
     sketches.TABLES,
+    classes.TABLES,
 )
 VERSION = len(MIGRATIONS)
 
@@ -341,6 +342,7 @@ def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
     )
     try:
         connection.create_function("version_key", 1, version_key, deterministic=True)
+        connection.create_function("telemock_class", 4, classes.told, deterministic=True)
         connection.execute("PRAGMA cache_size=-16000")
         connection.execute("PRAGMA temp_store=MEMORY")
     except BaseException:  # the file is no database

@@ -25,6 +25,7 @@ from app.store import (
     Page,
     Pruned,
     QueryError,
+    SaidClass,
     Scope,
     SenderRow,
     SketchRow,
@@ -38,7 +39,7 @@ from app.store import (
 )
 from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
 from app.store.cursors import cursor
-from app.store.sqlite import inbox, sketches
+from app.store.sqlite import classes, inbox, sketches
 from app.store.sqlite.part import Parts, SqlitePart
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
@@ -108,6 +109,10 @@ class SqliteStore:
         with self._writing() as writer:
             return writer.decide_all(query, verdict)
 
+    def say_class(self, said: SaidClass) -> bool:
+        with self._writing() as writer:
+            return writer.say_class(said)
+
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:
             return reader.captures(query)
@@ -139,6 +144,10 @@ class SqliteStore:
     def notes(self, scope: Scope = Scope()) -> list[NoteRow]:  # noqa: B008
         with self._readers.one() as reader:
             return reader.notes(scope)
+
+    def said_classes(self, profile: str | None = None) -> list[SaidClass]:
+        with self._readers.one() as reader:
+            return classes.said(reader.connection, profile)
 
     def sketches(self, profile: str | None = None) -> list[SketchRow]:
         with self._readers.one() as reader:

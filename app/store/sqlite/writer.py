@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 import zstandard
 
-from app.store import Heard, Incoming, Told, Written
+from app.store import Heard, Incoming, SaidClass, Told, Written
 from app.store.changes import ChangeQuery, InboxItem, NewReview
 from app.store.facts import Sums, facet
 from app.store.sqlite.accounts import note, tell
+from app.store.sqlite.classes import say
 from app.store.sqlite.dedup import Dedup
 from app.store.sqlite.ids import IdTable
 from app.store.sqlite.inbox import InboxTables
@@ -71,6 +72,11 @@ class Writer:
         """Raises sqlite3.Error."""
         with self._step():
             return self._inbox.decide_all(query, verdict)
+
+    def say_class(self, word: SaidClass) -> bool:
+        """Raises sqlite3.Error."""
+        with self._step():
+            return say(self.connection, word)
 
     @contextmanager
     def _step(self) -> Iterator[None]:

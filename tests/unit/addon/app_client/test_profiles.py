@@ -3,11 +3,13 @@
 import http.client
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from addon.app_client import profiles
 from addon.app_client.client import ANSWER_CAP, AppApi
+from app.contract import faults
 from app.contract import rules as r
 from app.contract.actions import Mode
 from app.contract.record import CaptureRecord, Request
@@ -178,3 +180,16 @@ def test_a_host_that_no_profile_names_yet_is_closed_until_the_app_names_it(
     asked.fetch()
     assert asked.awaited == []
     assert profiles.closed(FIRST, ["cdn.cribl.io"], mode) is FIRST
+
+
+def test_under_a_fault_until_its_end(app: App) -> None:
+    rehearsed = faults.asked("500 cribl/first until 1h")
+    assert rehearsed is not None
+    asked = asking(app, rehearsed=rehearsed.counted_from(datetime.now(UTC)))
+    (_, rule) = asked.rules.rule("cribl", "first") or (None, None)
+    assert rule is not None and (rule.answer.status, rule.answer_at) == (500, "rehearsal")
+    over = asking(app, rehearsed=rehearsed.counted_from(datetime(2026, 1, 1, tzinfo=UTC)))
+    assert over.rules == FIRST.rules
+    assert asked.fetch() is True  # the app's rules, under the same fault: it is another rule's
+    (_, rule) = asked.rules.rule("cribl", "second") or (None, None)
+    assert rule is not None and rule.answer_at != "rehearsal"

@@ -95,3 +95,10 @@ async def test_what_arrives_here_is_proved_and_served(monkeypatch: pytest.Monkey
     assert connections.counted == [False, False, True]
     assert served == [where]  # not our own connections, which leave no record so
     assert loopback._awaited == {}
+
+
+def test_a_host_s_own_ports_are_listened_on_at_its_address_and_the_shared_ones() -> None:
+    hosts = {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
+    listed = addresses(hosts, {"a.example": (4319,)}, ipv6=True)
+    assert [a for a, port in listed if port == 4319] == ["127.0.0.2", "127.0.0.1", "::1"]
+    assert len(listed) == len(set(listed)) == 11

@@ -18,11 +18,13 @@ from mitmproxy.test import taddons
 from addon.exchange.exchange import names_of
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
+from addon.mitm.lines import Lines
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import Relay
 from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait
 from addon.target.hello import HEAD_CAP
+from app.contract.rules import Decision
 from tests.sidecar import HOST
 from tests.unit.addon.target.test_first_bytes import hello
 
@@ -46,6 +48,15 @@ class Rules:
 
     def named(self, context: Context) -> tuple[str, ...]:
         return names_of(context.client, context.server, {"192.0.2.1": HOST})
+
+    line_cap = 1024
+
+    def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
+        """Lines are taken on one port."""
+        return Decision("mock", host=HOST) if port == 61833 and HOST in hosts else None
+
+    def has_lines(self, lines: Lines) -> None:
+        pass
 
     def fails_closed(self, hosts: Iterable[str]) -> bool:
         return self.closed and HOST in hosts

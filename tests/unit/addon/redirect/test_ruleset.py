@@ -43,3 +43,15 @@ def test_all_leaves_the_dummies_first_and_the_rest_last():
 def test_all_of_one_family_leaves_the_other_alone():
     text = ruleset([], 17443, (4,))
     assert "ipv6" not in text and "ip6" not in text
+
+
+def test_a_host_s_own_ports_are_led_for_its_addresses_alone():
+    dummies = parse(f"{HOSTS},192.0.2.2=b.example")
+    text = ruleset(dummies, 17443, (4,), {"b.example": (61833, 4319), "elsewhere": (1,)})
+    assert (
+        "set ports4 { type ipv4_addr . inet_service; "
+        "elements = { 192.0.2.2 . 61833, 192.0.2.2 . 4319 }; }" in text
+    )
+    assert "ip daddr . tcp dport @ports4 counter name redirected4 redirect to :17443" in text
+    assert "ports6" not in text
+    assert text.count("61833") == 1  # of all others' connections there nothing changes

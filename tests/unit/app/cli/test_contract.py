@@ -13,9 +13,10 @@ from app.cli import contract
 from app.gate.contract_file import read
 from app.gate.freeze import REQUIRED_FROM
 from app.store.sqlite.store import SqliteStore
-from tests.records import SECOND, T0, exchange, incoming, spliced
+from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
 from tests.serving import serving
 from tests.unit.app.cli.conftest import Telemock
+from tests.unit.app.gate.test_check import PLANTED
 
 OLD, NEW = "4.16.1-20904e45", "4.17.0-1"
 FREEZE = ("contract", "freeze", "--profile", "cribl", "--version", OLD)
@@ -68,9 +69,41 @@ def test_a_planted_field_violates_it(telemock: Telemock, filled: SqliteStore, pl
     assert done.code == 1 and done.out.startswith("1 violation")
     assert etree.fromstring((place / "p.xml").read_text()).get("failures") == "1"  # noqa: S314 - ours
     done = telemock("contract", "check", "p.yaml", "--sarif")
-    line = json.loads(done.out)["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
-    assert line["region"]["startLine"] == 11
+    at = json.loads(done.out)["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    line = (place / "p.yaml").read_text().splitlines()[at["region"]["startLine"] - 1]
+    assert line == "  - host: cdn.cribl.io"
     assert telemock("contract", "check", "p.yaml", "--markdown").out.startswith("## Contract")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLANTED if kind != "unplanned_host"])
+@pytest.mark.parametrize("more", [(), ("--since", "2020-01-01")], ids=["sums", "captures"])
+def test_each_kind_of_violation_is_found_in_a_store(
+    telemock: Telemock, filled: SqliteStore, kind: str, more: tuple[str, ...]
+) -> None:
+    telemock(*FREEZE, "-o", "p.yaml")
+    assert telemock("contract", "check", "p.yaml", *more).code == 0
+    make, name = PLANTED[kind]
+    number = 100 if kind == "cadence" else 1
+    planted = [make() for _ in range(number)]
+    for seq, record in enumerate(planted, 100):
+        record.seq = seq
+    filled.write(incoming(*planted))
+    done = telemock("contract", "check", "p.yaml", *more, "--json")
+    assert done.code == 1, done.err
+    found = {one["kind"]: one for one in json.loads(done.out)["violations"]}
+    assert found[kind]["field"] == name
+    assert found[kind]["example"]
+    if kind != "cadence":
+        assert found[kind]["example"] == f"{BOOT[:8]}-100"
+
+
+def test_a_new_host_of_the_profile_is_found(telemock: Telemock, filled: SqliteStore) -> None:
+    telemock(*FREEZE, "-o", "p.yaml")
+    plant(filled, host="new.cribl.io")
+    for more in ((), ("--since", "2020-01-01")):
+        done = telemock("contract", "check", "p.yaml", "--json", *more)
+        (one,) = json.loads(done.out)["violations"]
+        assert (one["kind"], one["host"]) == ("unplanned_host", "new.cribl.io")
 
 
 def test_diff_with_files_and_versions(telemock: Telemock, filled: SqliteStore) -> None:

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract import dummies
-from app.contract.dummies import DEFAULT, NETWORKS, NoRange, assign, choose, is_nobodys, parse
+from app.contract.dummies import (
+    DEFAULT,
+    NETWORKS,
+    NoRange,
+    assign,
+    choose,
+    is_nobodys,
+    parse,
+    parse_ports,
+    with_ports,
+)
 
 
 def test_the_pool_is_a_value_of_its_own_setting() -> None:
@@ -101,3 +111,18 @@ def test_a_name_is_no_address(name: str) -> None:
 def test_the_documentation_lists_the_pool() -> None:
     text = (Path(__file__).parents[4] / "docs/concepts/dummy-addresses.md").read_text()
     assert re.findall(r"^\| `(\S+/\d+)` \|", text, re.MULTILINE) == list(map(str, NETWORKS))
+
+
+def test_ports_of_hosts_are_read_as_they_are_written() -> None:
+    ports = {"a.example": (4319, 61833), "b.example": (6514,)}
+    text = with_ports(ports)
+    assert text == "a.example:4319,a.example:61833,b.example:6514"
+    assert parse_ports(text) == ports
+    assert parse_ports("A.example.:1") == {"a.example": (1,)}
+    assert parse_ports("") == {}
+
+
+@pytest.mark.parametrize("text", ["a.example", "a:0", "a:70000", ":5", "a:-1", "a::5", "a:x"])
+def test_what_names_no_port_of_a_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_ports(text)

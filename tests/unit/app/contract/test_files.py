@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.files import private, tighten, write_whole
+from app.contract.files import private, tighten, write_to, write_whole
 
 
 def test_a_file_takes_the_place_of_another_in_one_step(tmp_path: Path) -> None:
@@ -84,3 +84,24 @@ def test_no_link_is_followed_and_no_directory_of_everybody_is_closed(tmp_path: P
     tighten(tmp_path / "logs", ["a.log*"])
     assert modes(other) == [0o664]
     assert (tmp_path / "logs").stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    link = tmp_path / "stdout"
+    link.symlink_to(f"/dev/fd/{writing}")
+    write_to(link, [b"on", b"e"])
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        assert file.read() == b"one"
+    assert link.is_symlink() and [*tmp_path.iterdir()] == [link]
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    link.symlink_to(file)
+    for content in (b"one", b"two"):
+        write_to(link, [content], 0o644)
+        assert link.is_symlink() and file.read_bytes() == content
+    with pytest.raises(IsADirectoryError):
+        write_to(tmp_path, [b"one"])

@@ -25,7 +25,7 @@ def test_records_are_counted_and_values_are_not_kept() -> None:
     assert (endpoint.read, endpoint.partly, endpoint.pace) == (2, 0, (1, 60.0))
     assert endpoint.fields["query.os"].requests == 1
     assert set(endpoint.fields["query.id"].kinds) == {
-        FieldKind("integer", "", ""), FieldKind("string", "", ""),
+        FieldKind("integer", "", "usage"), FieldKind("string", "", "opaque"),
     }  # fmt: skip
     assert seen.hosts["other.example"].example == f"{BOOT[:8]}-3"
     assert "seven" not in str(seen)

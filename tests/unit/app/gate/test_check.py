@@ -7,7 +7,7 @@ import pytest
 
 from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
-from app.gate.check import KINDS, Kind, Violation, check, doubts
+from app.gate.check import KINDS, Kind, Violation, check, doubts, unchecked
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField
 from tests.records import SECOND, T0, exchange, spliced
 
@@ -150,3 +150,16 @@ def test_what_could_not_be_checked_is_said() -> None:
         exchange(1, body=Body(size=9, withheld="unmaskable"))
     )
     assert "1 planned endpoint was not seen" in said(spliced(1))
+    assert "1 connection was not opened" in said(spliced(1, "cdn.cribl.io"))
+    assert "1 request was not looked into" in said(exchange(1, action="pass"))
+
+
+def test_what_is_passed_unread_is_checked_by_no_field() -> None:
+    passed = of_records([exchange(1, action="pass")], lambda p, r: ())
+    assert check(contract(), passed) == [] and unchecked(contract(), passed)
+    assert unchecked(contract(fields=None), passed) == []
+    assert unchecked(contract(), of_records(sent(), lambda p, r: ())) == []
+
+
+def test_a_host_is_known_in_any_spelling() -> None:
+    assert found([exchange(1, host="CDN.Cribl.io.", query=query())], contract()) == []

@@ -16,6 +16,8 @@ profile: cribl
 version: 4.16.1
 hosts:
   - cdn.cribl.io
+documented_unseen:
+  - Instance GUID
 endpoints:
   - host: cdn.cribl.io
     method: GET
@@ -25,7 +27,7 @@ endpoints:
       - started
     fields:
       query.os: {types: ['null', string], presence: sometimes, rate: 0.5}
-      query.v: {types: [string], shapes: [version], classes: [identifier], presence: always}
+      query.v: {types: [string], classes: [identifier], documented: true, presence: always}
 """
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from app.contract.record import CaptureRecord
 from app.gate.behaviour import of_records
-from app.gate.check import check
+from app.gate.check import check, declared
 from app.gate.contract_file import ContractEndpoint
 from app.gate.freeze import Frozen, freeze
+from app.profiles.compile import load
+from app.report.papers import papers_of
 from tests.records import SECOND, T0, exchange, spliced
 
 
@@ -65,6 +67,24 @@ def test_what_no_contract_can_hold_is_said_and_is_a_violation() -> None:
     ]  # fmt: skip
     kinds = [v.kind for v in check(found.contract, of_records(records, lambda p, r: ()))]
     assert kinds == ["unplanned_host", "unplanned_endpoint"]
+
+
+def test_the_vendors_words_stand_beside_the_fields() -> None:
+    (paper,) = papers_of(load(["cribl"]).written)
+    seen = of_records(many(3), lambda p, r: ())
+    found = freeze("cribl", None, seen, paper=paper).contract
+    (endpoint,) = found.endpoints
+    assert endpoint.fields
+    assert {path: field.documented for path, field in endpoint.fields.items()} == {
+        "query.v": True, "query.os": True, "query.ib": True, "header.user-agent": False,
+        "header.host": None,
+    }  # fmt: skip
+    assert "Instance GUID" in found.documented_unseen
+    assert "Number of Routes (which field carries it is not known)" in found.documented_unseen
+    assert declared(found, seen).startswith(
+        "3 fields documented and seen, 1 seen but not documented: header.user-agent; 9 documented"
+    )
+    assert declared(freeze("cribl", None, seen).contract, seen) == ""
 
 
 def test_what_is_passed_unread_has_no_fields() -> None:

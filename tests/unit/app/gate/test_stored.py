@@ -75,3 +75,13 @@ def test_a_time_reads_no_earlier_capture(source: StoreSource) -> None:
 
 def test_versions_in_their_order(source: StoreSource) -> None:
     assert versions(source) == {"cribl": [OLD, NEW], "grafana": ["12"]}
+
+
+def test_the_inventory_outlives_captures_and_sums(source: StoreSource) -> None:
+    whole = of(source, None).endpoints[ROUTE]
+    empty = source.report(Scope(profile="cribl"))
+    for word in ("answered", "delivered", "passed", "refused", "failed"):
+        setattr(empty, word, [])
+    found = behaviour(source, empty, "cribl", None)
+    assert found.endpoints[ROUTE].fields == whole.fields
+    assert found.captures == found.hosts["cdn.cribl.io"].count == 10

@@ -25,8 +25,9 @@ def test_without_annotations_the_release_s_choices() -> None:
     found = wishes({"other/annotation": "x"}, chosen)
     assert isinstance(found, Wishes)
     assert [p.id for p in found.profiles] == ["cribl"]
-    assert found[1:-3] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
-    assert (found.resources, found.appends, found.canary) == (chosen.both, False, False)
+    assert found[1:5] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
+    assert (found.resources, found.appends, found.rehearse) == (chosen.both, False, "")
+    assert not found.canary
 
 
 def test_the_canary_is_asked_for_by_a_word() -> None:
@@ -77,3 +78,19 @@ def test_all_until(value: str) -> None:
 @pytest.mark.parametrize("value", ["2", "2w", "-2h", "1h30m", "2026-01-31T12:00:00", "tomorrow"])
 def test_all_until_is_wrong(value: str) -> None:
     assert refused(all_until=value) == ["all_until_value"]
+
+
+@pytest.mark.parametrize("value", ["500 until 2h", "hang cribl/telemetry until 2026-01-31T12:00Z"])
+def test_rehearse(value: str) -> None:
+    assert wished(rehearse=value).rehearse == value
+    assert wished(rehearse=value, mode="mock").rehearse == value
+
+
+@pytest.mark.parametrize("value", ["500", "500 until", "refused until 2h", "on", "500 until soon"])
+def test_rehearse_is_wrong(value: str) -> None:
+    assert refused(rehearse=value) == ["rehearse_value"]
+
+
+@pytest.mark.parametrize("mode", ["observe", "block"])
+def test_a_rehearsal_needs_answers_to_put_faults_over(mode: str) -> None:
+    assert refused(rehearse="500 until 2h", mode=mode) == ["rehearse_mode"]

@@ -87,3 +87,11 @@ def test_the_pod_s_label_wins_over_the_namespace_s() -> None:
     assert untouched(enabled, disabled) is None
     assert label_value(enabled) is None
     assert label_value({}) is None
+
+
+def test_ports_of_hosts_matter_for_loopback_only() -> None:
+    given = spec(ports=[{"containerPort": 4319}])
+    assert ids(impossible_with("loopback", given, PRIVILEGED)) == []
+    more = {"a.example": (4319,)}
+    assert ids(impossible_with("loopback", given, PRIVILEGED, more)) == ["loopback_port_taken"]
+    assert impossible_with("hosts", given, PRIVILEGED, more) == []

@@ -114,3 +114,13 @@ def test_loopback_takes_no_address_that_the_pod_itself_names() -> None:
     spec = {"hostAliases": [{"ip": f"127.0.0.{n}", "hostnames": ["db"]} for n in (2, 4)]}
     found = two("loopback", spec)
     assert found.addresses == (("127.0.0.3", "a.example"), ("127.0.0.5", "b.example"))
+
+
+def test_a_host_s_own_ports_come_with_it() -> None:
+    here = profile(Host("a.example", ports=(61833,)), Host("b.example"))
+    other = profile(Host("a.example", ports=(4319,)), Host("s.example", suffix=True, ports=(1,)))
+    found = chosen([here, other], {}, "hosts")
+    assert found.ports == {"a.example": (4319, 61833)}
+    assert [r.id for r in found.reasons] == ["suffix_host"]
+    assert [r.id for r in chosen([here, other], {}, "all").reasons] == ["suffix_ports"]
+    assert chosen([here], {}, "loopback").ports == {"a.example": (61833,)}

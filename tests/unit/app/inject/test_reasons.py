@@ -137,12 +137,28 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "suffix_host": (
         lambda: inject(pod(), settings(rules=extra("stats.example"))), "below stats.example"
     ),
+    "suffix_ports": (
+        lambda: inject(
+            pod(),
+            settings(
+                redirect="all",
+                rules=RuleSet((Profile("p", "", (Host("s.example", True, ports=(1,)),), ()),)),
+            ),
+        ),
+        "below s.example have ports besides 80 and 443",
+    ),
     "too_many_hosts": (many_hosts, "not redirected: h250.example"),
     "own_ca": (
         container(env=[{"name": "NODE_EXTRA_CA_CERTS", "value": "/own.pem"}]),
         "container app sets NODE_EXTRA_CA_CERTS, which stays",
     ),
     "canary_value": (annotated(canary="yes"), "is 'yes', expected true or false"),
+    "rehearse_value": (
+        annotated(rehearse="500"), "is '500', expected a fault, then one rule's PROFILE/RULE"
+    ),
+    "rehearse_mode": (
+        annotated(rehearse="500 until 2h", mode="block"), "needs mode mock, and the mode is block"
+    ),
     "own_ca_value": (annotated(own_ca="yes"), "is 'yes', expected append"),
     "own_ca_appended": (
         lambda: inject(

@@ -109,8 +109,8 @@ CAUSED: dict[str, tuple[Any, str]] = {
             AppView(EMPTY, CRIBL),
             None,
         ),
-        "the profiles name hosts that this pod was made without, and does not redirect: "
-        f"cdn.cribl.io; {RESTART}",
+        "the profiles name hosts, or ports of hosts, that this pod was made without, and does not "
+        f"redirect: cdn.cribl.io; {RESTART}",
     ),
     "refused": (
         lambda: judge(made(), None, SidecarCounters(3, 0, 0)),

@@ -85,6 +85,12 @@ def test_the_end_is_for_all_only() -> None:
     assert variables(plan("all"))["TELEMOCK_ALL_UNTIL"] == "2h"
 
 
+def test_a_rehearsal_is_the_sidecars() -> None:
+    assert "TELEMOCK_REHEARSE" not in variables(plan())
+    rehearsed = plan()._replace(rehearse="500 until 2h")
+    assert variables(rehearsed)["TELEMOCK_REHEARSE"] == "500 until 2h"
+
+
 def test_an_address_is_known_before_it_is_named() -> None:
     order = [v["name"] for v in environment(plan())]
     assert order.index("POD_IP") < order.index("TELEMOCK_HEALTH_HOST")
@@ -194,3 +200,12 @@ def test_headers_come_from_a_secret_unless_they_are_set() -> None:
 def test_the_port_that_is_scraped_has_a_name_of_its_own() -> None:
     ports = containers(plan())[0]["ports"]
     assert ports == [{"name": names.PORT_NAME_SIDECAR, "containerPort": names.PORT_SIDECAR_HEALTH}]
+
+
+def test_ports_of_hosts_reach_the_sidecar_and_the_redirect() -> None:
+    for redirect in ("hosts", "loopback", "all"):
+        given = plan(redirect)._replace(ports={"cdn.cribl.io": (61833, 4319)})  # type: ignore[arg-type]
+        for container in containers(given):
+            found = {v["name"]: v.get("value") for v in container["env"]}
+            assert found[dummies.PORTS_SETTING] == "cdn.cribl.io:61833,cdn.cribl.io:4319"
+        assert dummies.PORTS_SETTING not in variables(plan(redirect))  # type: ignore[arg-type]

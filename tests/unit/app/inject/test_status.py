@@ -172,6 +172,20 @@ def test_hosts_that_a_profile_names_since_are_stale(tmp_path: Path, seen: AppVie
     assert judge(made("all"), newer, None).stale_hosts == []
 
 
+@pytest.mark.parametrize("redirect", ["hosts", "loopback", "all"])
+def test_ports_that_a_profile_names_since_are_stale(redirect: str, seen: AppView) -> None:
+    def view(*ports: int) -> RuleSet:
+        return RuleSet((Profile("one", "One", (Host("one.example", ports=ports),), ()),))
+
+    def stale(pod: dict[str, Any], *ports: int) -> list[str]:
+        return judge(pod, seen._replace(rules=view(*ports)), None).stale_hosts
+
+    pod = made(redirect, rules=view(4319))
+    assert stale(pod, 4319) == []
+    assert stale(pod, 4319, 6514) == ["one.example:6514"]
+    assert stale(made(redirect, rules=view()), 4319) == ["one.example:4319"]
+
+
 def test_why_a_pod_is_not_injected() -> None:
     pod = made(labels={"telemock.io/inject": "yes"})
     found = judge(pod, None, None)

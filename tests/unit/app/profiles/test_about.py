@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.profiles.about import Cadence, Switch
+from app.profiles.about import Cadence, DocumentedField, Switch
 
 
 @pytest.mark.parametrize("every", ["60s", "10m", "4h", "1d"])
@@ -28,3 +28,14 @@ def test_a_switch_switches_something(given: dict[str, Any]) -> None:
 def test_a_variable_has_a_name_that_a_process_can_have() -> None:
     with pytest.raises(ValidationError, match="names no variable"):
         Switch(env={"A=B": "1"})
+
+
+@pytest.mark.parametrize("field", ["query.v", "body.metrics.*", "any.*id", "header.user-agent"])
+def test_a_pattern_names_fields(field: str) -> None:
+    assert DocumentedField(words="Version", fields=[field]).fields == [field]
+
+
+@pytest.mark.parametrize("field", ["", "v", "query.", "cookie.a", "query." + "x" * 201])
+def test_another_pattern_is_refused_with_a_remedy(field: str) -> None:
+    with pytest.raises(ValidationError, match="does not name a field"):
+        DocumentedField(words="Version", fields=[field])

@@ -35,6 +35,27 @@ def rule(text: str) -> str:
             rule("action: pass").replace("[t.acme.example,", "[{name: '*.a'},"),
             "hosts[0].name", "'*.a' is not a host name", "'.a'",
         ),
+        *(
+            (
+                rule("action: pass").replace("[t.acme.example,", f"[{{name: a, ports: {ports}}},"),
+                f"hosts[0].ports{at}", message, hint,
+            )
+            for ports, at, message, hint in (
+                ("[4319, 443]", "", "port 443 is led to the sidecar in any case", "leave `ports`"),
+                ("[1, 2, 1]", "", "port 1 stands in the list twice", "keep one"),
+                ("[0]", "[0]", "0: it should be greater than or equal to 1", ""),
+                ("[65536]", "[0]", "65536: it should be less than or equal to 65535", ""),
+                ("['4319']", "[0]", "'4319' is not a whole number", ""),
+                ("[true]", "[0]", "True is not a whole number", ""),
+                ("[]", "", "List should have at least 1 item", ""),
+                ("[1, 2, 3, 4, 5, 6, 7, 8, 9]", "", "List should have at most 8 items", ""),
+                ("4319", "", "4319 is not a list", ""),
+            )
+        ),
+        (
+            rule("action: pass").replace("[t.acme.example,", "['a.example:4319',"),
+            "hosts[0]", "'a.example:4319' is not a host name", "{name: a.example, ports: [4319]}",
+        ),
         (rule("action: hold"), "rules[0].action", "operator's public key", "use observe"),
         (rule("match: {path: /a}"), "rules[0].action", "is missing", "add `action: …`"),
         (rule("action: pass, metod: x"), "rules[0].metod", "'metod' is not a key", "'methods'"),

@@ -2,14 +2,17 @@
 
 import pytest
 
+from app.contract.classes import SURE, about, members
 from app.contract.record import REASONS, Body
 from app.report.kept import WHY, KnownValue, inventory, known_values, masked, withheld
 from app.report.papers import Paper, SensitiveField
 from app.store import OTHER, FieldRow, NoteRow, Store
 from app.store.changes import SENSITIVE
+from app.store.classes import class_of
 from app.store.facts import notes
-from app.store.inventory import CLASSES
+from app.store.inventory import SHAPES
 from tests.records import exchange, incoming
+from tests.unit.app.store.classified import with_class
 
 
 def field(path: str, shape: str = "", count: int = 1, **given: object) -> FieldRow:
@@ -18,7 +21,7 @@ def field(path: str, shape: str = "", count: int = 1, **given: object) -> FieldR
         "path": path, "type": "string", "shape": shape, "count": count, "requests": 9,
         "first_ns": 0, "last_ns": 0,
     }  # fmt: skip
-    return FieldRow(**facts | given)  # type: ignore[arg-type]
+    return with_class(FieldRow(**facts | given))  # type: ignore[arg-type]
 
 
 def paper(**sensitive: str) -> Paper:
@@ -90,13 +93,12 @@ def test_the_inventory_has_every_field_with_its_class() -> None:
     ]
     found = inventory(rows)
     assert [(f.field, f.types, f.shapes, f.classes, f.present) for f in found] == [
-        ("query.mail", ["string"], ["email", "masked"], ["personal", "secret"], 0.6),
-        ("query.n", ["integer"], [], [], 0.4),
+        ("query.mail", ["string"], ["email", "masked"], ["contact"], 0.6),
+        ("query.n", ["integer"], [], ["usage"], 0.4),
     ]
-
-
-def test_classes_are_those_of_the_inbox() -> None:
-    assert CLASSES.keys() == SENSITIVE.keys()
+    assert [(f.class_, f.class_by, f.confidence, f.class_who) for f in found] == [
+        ("contact", "value email", 0.95, ""), ("usage", "type integer", 0.5, ""),
+    ]  # fmt: skip
 
 
 def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> None:
@@ -112,3 +114,12 @@ def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> N
         count=2,
     )  # fmt: skip
     assert withheld(rows) == masked([], (), rows) == []
+
+
+def test_the_inbox_tells_each_shape_whose_class_is_sensitive_or_an_identifier() -> None:
+    shapes = {shape: class_of("query.x1", "string", shape) for shape in SHAPES}
+    assert SENSITIVE.keys() == {
+        shape
+        for shape, of in shapes.items()
+        if of.confidence >= SURE and (about(of.id) or of.id in members("identifier"))
+    }

@@ -20,6 +20,13 @@ def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
     ]
     assert len(paper.unknown) == len(written["unknown"])
     assert ("any.lic", "mask") in [(s.field, s.how) for s in paper.sensitive]
+    (page,) = written["documented"]
+    assert [(d.words, d.fields) for d in paper.documented] == [
+        (of["words"], of.get("fields", [])) for of in page["sends"]
+    ]
+    assert {(d.source, d.verified) for d in paper.documented} == {
+        (page["source"], str(page["verified"]))
+    }
     assert paper.hosts == ["cdn.cribl.io"]
 
 

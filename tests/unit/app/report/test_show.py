@@ -4,8 +4,9 @@ from pathlib import Path
 
 from app.contract.account import Account
 from app.contract.record import REASONS
+from app.profiles.compile import load
 from app.report.build import build
-from app.report.papers import ASKED, Paper
+from app.report.papers import ASKED, Paper, papers_of
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
@@ -63,6 +64,24 @@ def test_what_nobody_looked_at(store: Store) -> None:
     shown = markdown(build(store, inbox=counts))
     assert "## Changes not yet reviewed: 0\n" in shown
     assert "| 1 | objected to, and came again since |" in shown
+
+
+def test_what_the_vendor_documents_in_three_columns(store: Store) -> None:
+    (paper,) = papers_of(load(["cribl"]).written)
+    report = build(store, papers=[paper])
+    title = "What the vendor documents, and what was seen"
+    shown = text(report).partition(f"{title}\n")[2].partition("\n\n")[0]
+    head, first, *_ = shown.splitlines()
+    assert head.split("  ")[0] == "profile"
+    assert "seen but not documented" in head and "documented but never seen" in head
+    assert "query.ib: Number of Bytes" in first and "Kernel Version" in first
+    assert "query.os: OS Distribution/Version" in shown
+    assert "Number of Routes (which field carries it is not known)" in shown
+    assert "query.fc.new" in shown
+    for written in (markdown(report), text(report)):
+        assert title in written
+    assert "the vendor documents: Kernel Version (source: docs.cribl.io" in markdown(report)
+    assert title not in text(build(store))
 
 
 def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:

@@ -47,7 +47,7 @@ def test_a_version_comes_from_inventory_and_sums(
     side = reading(store).side("cribl", "4.16")
     assert side.fields == {E: {
         "query.v": FieldOf(("number",), (), 10, 10),
-        "query.os": FieldOf(("string",), (), 10, 10),
+        "query.os": FieldOf(("string",), ("platform",), 10, 10),
     }}  # fmt: skip
     assert side.volumes == {E: Measured(10, side.volumes[E].size, 1.0)}
     assert (side.title, side.note) == ("4.16", "")

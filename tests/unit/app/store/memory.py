@@ -15,8 +15,10 @@ import msgspec
 from app import store
 from app.contract.record import decode
 from app.store import facts, filter
+from app.store.classes import class_of
 from app.store.facts import Sender, Sum, Sums, Traffic, add_to
 from app.store.values import LOOKED
+from tests.unit.app.store.memory_classes import MemoryClasses, class_in
 from tests.unit.app.store.memory_directory import Capture, Directory
 from tests.unit.app.store.memory_inbox import MemoryInbox
 from tests.unit.app.store.memory_sketches import look, rows_of
@@ -28,7 +30,7 @@ CURSOR = re.compile(r"(newest|oldest|arrival)\.(\d{1,18}|[0-8]\d{18}|9[01]\d{17}
 _directories: dict[Path, Directory] = {}
 
 
-class MemoryStore(MemoryInbox):
+class MemoryStore(MemoryInbox, MemoryClasses):
     def __init__(self, directory: Path) -> None:
         self._held = _directories.setdefault(directory, Directory())
         self._lock = threading.Lock()
@@ -93,7 +95,10 @@ class MemoryStore(MemoryInbox):
             for name, sum in observed.fields().items():
                 add_to(held.fields, (endpoint, version, name), sum)
                 if held.is_new(endpoint, name.path):
-                    new_fields.append(store.NewField(*endpoint, version, name.path, name.type))
+                    classed = class_of(*name).id
+                    new_fields.append(
+                        store.NewField(*endpoint, version, name.path, name.type, classed)
+                    )
         return new_hosts, new_fields
 
     def captures(self, query: store.CaptureQuery) -> store.Page:
@@ -205,6 +210,7 @@ class MemoryStore(MemoryInbox):
                     profile=of[0], host=of[1], method=of[2], route=of[3], version=version,
                     path=name.path, type=name.type, shape=name.shape, count=s.count,
                     requests=held.requests[of, version].count, first_ns=s.first, last_ns=s.last,
+                    **class_in(held.classes, of, name),
                 )
                 for (of, version, name), s in sorted(held.fields.items())
                 if _overlaps(scope, of[0], s)

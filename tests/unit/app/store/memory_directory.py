@@ -46,6 +46,7 @@ class Directory:
     fields: dict[tuple[Route, str, Field], Sum] = field(default_factory=dict)
     sketches: dict[tuple[Route, str], Sketch] = field(default_factory=dict)
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
+    classes: dict[tuple[Route, str], store.SaidClass] = field(default_factory=dict)
     changes: dict[Thing, InboxItem] = field(default_factory=dict)
 
     def boot(self, name: str, *who: str) -> Boot:

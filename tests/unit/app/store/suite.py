@@ -32,13 +32,14 @@ from tests.records import (
     spliced,
 )
 from tests.threads import in_threads
+from tests.unit.app.store.classified import ClassSuite
 from tests.unit.app.store.filters import FilterSuite, ids
 from tests.unit.app.store.inboxes import InboxSuite
 from tests.unit.app.store.rollups import RollupSuite
 from tests.unit.app.store.sequences import SequenceSuite
 
 
-class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ABC):
+class StoreSuite(SequenceSuite, FilterSuite, RollupSuite, InboxSuite, ClassSuite, ABC):
     @abstractmethod
     def open(self, directory: Path) -> Store:
         """The store in the directory, made when there is none."""

@@ -132,14 +132,20 @@ def test_fields_are_found_within_bodies_that_are_packed() -> None:
 @pytest.mark.parametrize(
     ("query", "classes"),
     [
-        ([("lic", "***")], {"secret"}),
-        ([("who", "tok_0123456789abcdef01234567")], {"secret"}),
-        ([("mail", "a@example.org"), ("n", "1")], {"personal"}),
-        ([("id", "5f0c7b1e-93ad-4a4e-8d7e-6b1f2a3c4d5e")], {"identifier"}),
-        ([("v", "4.16.1")], set()),
+        ([("x1", "***")], {"secret", "sensitive"}),
+        ([("lic", "***")], {"licence"}),
+        ([("x1", "tok_0123456789abcdef01234567")], {"identifier.installation", "identifier"}),
+        ([("mail", "a@example.org"), ("n", "1")], {"contact", "personal", "sensitive", "usage"}),
+        (
+            [("id", "5f0c7b1e-93ad-4a4e-8d7e-6b1f2a3c4d5e")],
+            {"identifier.installation", "identifier"},
+        ),
+        ([("user", "jo")], {"identifier.person", "identifier", "personal", "sensitive"}),
+        ([("app", "app@1.0.0")], {"version"}),
+        ([("v", "4.16.1")], {"version"}),
     ],
 )
-def test_a_class_is_found_by_the_look_of_values(
+def test_a_class_is_found_by_names_and_the_look_of_values(
     query: list[tuple[str, str]], classes: set[str]
 ) -> None:
     record = exchange(1)

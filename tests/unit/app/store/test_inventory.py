@@ -213,7 +213,7 @@ def test_names_have_the_decodings_that_led_there() -> None:
         Field("query.data›base64›json.properties.$lib", "string", ""),
         Field("header.user-agent›pairs.torch", "string", "version"),
         Field("path.version", "number", ""),
-        Field("path.platform", "string", ""),
+        Field("path.platform", "string", "platform"),
         Field("body.data", "string", "base64"),
         Field("body.data›base64›json", "object", ""),
         Field("body.data›base64›json.properties.$lib", "string", ""),

@@ -16,6 +16,11 @@ APP = {  # alerts that the app can tell, and a change of a metric that makes eac
     "TelemockProfilesReloadFailed": ("telemock.profiles.reload_failed", (), 1),
     "TelemockExportFailing": ("telemock.otlp.dropped", ("spans", "refused"), 1),
     "TelemockNewField": ("telemock.inventory.new_fields", ("cribl",), 1),
+    "TelemockNewSensitiveField": (
+        "telemock.inventory.new_sensitive",
+        ("cribl", "contact"),
+        1,
+    ),
     "TelemockNewHost": ("telemock.inventory.new_hosts", ("cribl",), 1),
     "TelemockObjected": ("telemock.inbox.objected", ("cribl",), 1),
     "TelemockSidecarSilent": ("telemock.sidecars", ("silent",), 1),

@@ -8,6 +8,7 @@ from app.store import OTHER, FieldRow, SketchRow
 from app.web.fields import entries, matching
 from tests.records import exchange, incoming
 from tests.serving import Served
+from tests.unit.app.store.classified import with_class
 from tests.unit.app.web.conftest import bounded, sign_in
 
 
@@ -17,7 +18,7 @@ def field(path: str, version: str, count: int, **given: object) -> FieldRow:
         "path": path, "type": "string", "shape": "", "count": count, "requests": 10,
         "first_ns": 1, "last_ns": 2,
     }  # fmt: skip
-    return FieldRow(**(row | given))
+    return with_class(FieldRow(**(row | given)))
 
 
 def test_a_field_over_all_its_versions() -> None:
@@ -89,10 +90,10 @@ def test_place_decodings_and_class() -> None:
     ]  # fmt: skip
     found = entries(rows, [])
     assert {e.path: (e.place, e.decodings, e.classes) for e in found} == {
-        rows[0].path: ("body", ["base64", "gzip", "json", "url"], ["personal"]),
-        "body›base64.x": ("body", ["base64"], ["identifier"]),
-        "header.host": ("header", [], []),
-        "query.lic": ("query", [], ["secret"]),
+        rows[0].path: ("body", ["base64", "gzip", "json", "url"], ["contact"]),
+        "body›base64.x": ("body", ["base64"], ["identifier.installation"]),
+        "header.host": ("header", [], ["configuration"]),
+        "query.lic": ("query", [], ["licence"]),
     }
     assert [e.path for e in matching(found, "", "personal")] == [rows[0].path]
     assert [e.path for e in matching(found, "", "guid")] == ["body›base64.x"]

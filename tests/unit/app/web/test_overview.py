@@ -6,7 +6,7 @@ import httpx
 
 from app.contract.account import Account
 from app.store import Told
-from tests.records import BOOT, exchange, incoming
+from tests.records import BOOT, OTHER_BOOT, exchange, incoming
 from tests.serving import Served
 from tests.unit.app.web.conftest import bounded, sign_in
 
@@ -78,7 +78,36 @@ def test_missing_records_are_said_and_leave_cells_open(filled: Served) -> None:
     with sign_in(filled) as client:
         text = client.get("/?since=all").text
     assert "Coverage is not complete" in text
-    assert "not known: records of it are missing" in text.split("<tbody>")[-1]
+    assert "not known: its coverage is not complete" in text.split("<tbody>")[-1]
+
+
+def test_a_cell_of_the_matrix_is_blank_only_where_a_sidecar_counted_everything(
+    served: Served,
+) -> None:
+    now = time.time_ns()
+    records = [
+        exchange(1, pod="proven", time_ns=now),
+        exchange(1, boot=OTHER_BOOT, pod="missing", host="telemetry.cribl.cloud", time_ns=now),
+        exchange(1, boot="e" * 32, pod="uncounted", time_ns=now),
+    ]
+    told = [
+        Told(Account(boot=BOOT, numbered=1, lost={}, ended=False), "logs", "proven"),
+        Told(Account(boot=OTHER_BOOT, numbered=3, lost={}, ended=False), "logs", "missing"),
+    ]
+    served.runtime.store.write(incoming(*records), told)
+    with sign_in(served) as client:
+        text = client.get("/").text
+    matrix = text[text.index('<table class="matrix">') :]
+    hosts = re.findall(r"<bdi>([a-z.]+)</bdi></a></th>", matrix)
+    assert sorted(hosts) == ["cdn.cribl.io", "telemetry.cribl.cloud"]
+    found = {}
+    for row in matrix.split("<tbody>")[1].split("</tr>")[:-1]:
+        (who,) = re.findall(r"<bdi>logs/(\w+)</bdi>", row)
+        found[who] = dict(zip(hosts, re.findall(r'<td class="(\w+)"><span', row), strict=True))
+    cribl, cloud = "cdn.cribl.io", "telemetry.cribl.cloud"
+    assert found["proven"] == {cribl: "seen", cloud: "none"}
+    assert found["missing"] == {cribl: "unsure", cloud: "seen"}
+    assert found["uncounted"] == {cribl: "seen", cloud: "unsure"}
 
 
 def test_a_period_without_captures_says_where_they_are(filled: Served) -> None:

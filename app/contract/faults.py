@@ -1,0 +1,110 @@
+"""The faults of a rehearsal: what the vendor's endpoints do instead of their usual answer.
+
+The sidecar's `addon.app_client.profiles` puts them over the rules, and answers by itself; the
+injector checks what an annotation asks for; `app.rehearse` runs a command under each.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from app.contract.actions import ANSWERED
+from app.contract.instant import until
+from app.contract.record import Pair
+from app.contract.rules import Answer, Profile, RuleSet
+
+_YEAR = timedelta(days=365)
+SLOW_MS = 10_000
+WANTED = "a fault, then one rule's PROFILE/RULE if not all, and its end: 500 until 2h"
+_ASKED = re.compile(r"(\S+)(?: ([^\s/]+/[^\s/]+))? until (\S+)")
+
+
+class EndpointFault(NamedTuple):
+    says: str
+    over: Callable[[Answer], Answer]  # the usual answer
+
+
+def _status(status: int, body: str = "", *headers: Pair) -> Callable[[Answer], Answer]:
+    answer = Answer(status, headers, body.encode())
+    return lambda usual: answer
+
+
+def _ahead(usual: Answer) -> Answer:
+    plain = _plain(usual)
+    others = tuple(pair for pair in plain.headers if pair[0].lower() != "date")
+    date = f"{datetime.now(UTC) + _YEAR:%a, %d %b %Y %H:%M:%S} GMT"
+    return replace(plain, headers=(*others, ("date", date)))
+
+
+def _plain(usual: Answer) -> Answer:
+    """The answer that the sidecar gives by itself: without template, sequence, delay and fault."""
+    last = usual.sequence[-1] if usual.sequence else usual
+    return Answer(last.status, last.headers, last.body)
+
+
+FAULTS: Mapping[str, EndpointFault] = {
+    "hang": EndpointFault(
+        "no answer for 30 s, then the connection is cut",
+        lambda usual: Answer(delay_ms=30_000, fault="reset"),
+    ),
+    "403": EndpointFault(
+        "forbidden", _status(403, '{"error":"forbidden"}', ("content-type", "application/json"))
+    ),
+    "429": EndpointFault(
+        "too many requests, try again after 30 s", _status(429, "", ("retry-after", "30"))
+    ),
+    "500": EndpointFault("internal error", _status(500)),
+    "slow": EndpointFault(
+        "the answer comes after 10 s", lambda usual: replace(_plain(usual), delay_ms=SLOW_MS)
+    ),
+    "clock": EndpointFault("the answer's Date is a year ahead", _ahead),
+}
+
+
+class Rehearsed(NamedTuple):
+    """A fault of all rules that are answered, or of one (`profile/rule`), and its end."""
+
+    fault: str
+    rule: str
+    end: datetime | timedelta
+
+    def counted_from(self, start: datetime) -> "Rehearsed":
+        """The same, with the end as a point in time."""
+        return self._replace(end=start + self.end) if isinstance(self.end, timedelta) else self
+
+    @property
+    def is_over(self) -> bool:
+        return isinstance(self.end, datetime) and datetime.now(UTC) >= self.end
+
+    def of(self, rules: RuleSet) -> RuleSet:
+        """The rules under the fault; what is not answered stays as it is, and WebSockets do."""
+        return replace(rules, profiles=tuple(map(self._profile, rules.profiles)))
+
+    def _profile(self, profile: Profile) -> Profile:
+        over = FAULTS[self.fault].over
+        found = tuple(
+            replace(rule, answer=over(rule.answer), answer_at="rehearsal")
+            if rule.action in ANSWERED
+            and not rule.answer.websocket
+            and self.rule in ("", f"{profile.id}/{rule.id}")
+            else rule
+            for rule in profile.rules
+        )
+        return replace(profile, rules=found)
+
+
+def asked(text: str) -> Rehearsed | None:
+    """Parses a setting or annotation; None for no text. Raises ValueError."""
+    if not text:
+        return None
+    found = _ASKED.fullmatch(text)
+    try:
+        end = until(found[3]) if found else None
+    except ValueError:
+        end = None
+    if found is None or end is None or found[1] not in FAULTS:
+        raise ValueError(WANTED)
+    return Rehearsed(found[1], found[2] or "", end)

@@ -1,0 +1,142 @@
+"""The class of a whole field; and the profiles' words laid over the detectors'.
+
+Called by everything that prints fields. A person beats a profile, a profile beats a detector.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from app.contract.classes import CLASSES, SAYS_PERSON, SAYS_PROFILE, SURE, gravest
+from app.contract.instant import iso
+from app.store import FieldRow, NewField, SaidClass
+from app.store.changes import InboxItem, NewReview
+
+if TYPE_CHECKING:
+    from app.report.papers import Paper, SaidField
+
+
+class FieldClass(msgspec.Struct, frozen=True):
+    """`by` is a detector, `profile` or `person`; then `who` and `at` (ISO 8601) say more."""
+
+    id: str = ""
+    by: str = ""
+    confidence: float = 0.0
+    who: str = ""
+    at: str = ""
+
+    @property
+    def said(self) -> str:
+        """Who said so, in words."""
+        if self.by == SAYS_PERSON:
+            return f"{self.who or 'a person'}{f', {self.at}' if self.at else ''}"
+        if self.by == SAYS_PROFILE:
+            return "the profile"
+        return f"{self.by}, {self.confidence:.0%}" if self.by else ""
+
+
+NO_CLASS = FieldClass()
+NOBODY = "none"  # in place of a class: what a person said is taken back
+
+
+def word_on(item: InboxItem, name: str, who: str) -> SaidClass:
+    """A person's word for the class of an item's field, as of now; NOBODY takes it back. Raises
+    ValueError, a sentence and a hint."""
+    if item.kind not in ("field", "class"):
+        raise ValueError(
+            f"change {item.id} is about a {item.kind}, which has no class"
+            "\n\nhint: `telemock changes list --kind field` lists fields"
+        )
+    if name not in CLASSES and name != NOBODY:
+        raise ValueError(
+            f"{name[:60]!r} is no class of fields"
+            f"\n\nhint: one of {', '.join(CLASSES)}; or {NOBODY}, to take a word back"
+        )
+    made = NewReview.by(who, "open", "")
+    return SaidClass(
+        item.profile, item.host, item.method, item.route, item.name,
+        "" if name == NOBODY else name, made.who, made.at_ns,
+    )  # fmt: skip
+
+
+def said_of(word: SaidClass) -> FieldClass:
+    """The class as a person's word says it."""
+    by, sure = (SAYS_PERSON, 1.0) if word.class_ else ("", 0.0)
+    return FieldClass(word.class_, by, sure, word.who, iso(word.at_ns))
+
+
+def class_of_field(rows: Iterable[FieldRow]) -> FieldClass:
+    """The class of all rows of one field: the gravest that is sure, else the surest."""
+    known = [row for row in rows if row.class_]
+    if not known:
+        return NO_CLASS
+    sure = [row for row in known if row.confidence >= SURE]
+    if sure:
+        id = gravest({row.class_ for row in sure})
+        known = [row for row in sure if row.class_ == id]
+    return _of_row(max(known, key=lambda row: row.confidence))
+
+
+def _of_row(row: FieldRow) -> FieldClass:
+    at = iso(row.class_at_ns) if row.class_at_ns else ""
+    return FieldClass(row.class_, row.class_by, row.confidence, row.who, at)
+
+
+def said_by(row: FieldRow) -> str:
+    """Who said the row's class, in words; "-" where it has none."""
+    return _of_row(row).said or "-"
+
+
+def classed(rows: Sequence[FieldRow], papers: Iterable["Paper"]) -> list[FieldRow]:
+    """The rows with the profiles' words, where no person said anything."""
+    said = {paper.profile: paper.classes for paper in papers if paper.classes}
+    if not said:
+        return list(rows)
+    return [_classed(row, said.get(row.profile, ())) for row in rows]
+
+
+def counted(rows: Iterable[FieldRow]) -> dict[tuple[str, str], int]:
+    """The number of fields by profile and class."""
+    found: dict[tuple[str, ...], list[FieldRow]] = {}
+    for row in rows:
+        key = (row.profile, row.host, row.method, row.route, row.path)
+        found.setdefault(key, []).append(row)
+    classes = ((key[0], class_of_field(of).id) for key, of in found.items())
+    return dict(Counter(one for one in classes if one[1]))
+
+
+def profiles_word(papers: Iterable["Paper"]) -> Callable[[NewField], str]:
+    """The class of a new field, as the profiles or else the detectors say."""
+    said = {paper.profile: paper.classes for paper in papers}
+
+    def word(field: NewField) -> str:
+        if not field.class_:
+            return ""
+        of = (one.class_ for one in said.get(field.profile, ()) if one.names(field.path))
+        return next(of, field.class_)
+
+    return word
+
+
+def with_words(rows: Iterable[FieldRow], said: Iterable[SaidClass]) -> list[FieldRow]:
+    """The rows of some namespaces with what people said, but not who and when: that is told to
+    those who may read everything."""
+    words = {one[:5]: one.class_ for one in said if one.class_}
+    return [
+        replace(row, class_=word, class_by=SAYS_PERSON, confidence=1.0) if row.class_ and word
+        else row
+        for row in rows
+        for word in [words.get((row.profile, row.host, row.method, row.route, row.path))]
+    ]  # fmt: skip
+
+
+def _classed(row: FieldRow, said: Sequence["SaidField"]) -> FieldRow:
+    if not row.class_ or row.class_by == SAYS_PERSON:
+        return row
+    for one in said:
+        if one.names(row.path):
+            return replace(row, class_=one.class_, class_by=SAYS_PROFILE, confidence=1.0)
+    return row

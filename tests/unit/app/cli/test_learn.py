@@ -1,0 +1,142 @@
+"""`telemock learn`: from captures and from a HAR, onto the terminal or whole into a file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.contract.masking.masker import Masker
+from app.contract.rules import RuleSet
+from app.profiles import load_profiles
+from app.store.sqlite.store import SqliteStore
+from tests.hars import HOSTILE, PROGRAMS, entry, har, write
+from tests.records import exchange, incoming
+from tests.unit.app.cli.conftest import Telemock
+from tests.unit.app.learn.conftest import request
+
+
+def test_from_what_the_last_run_opened(telemock: Telemock, store: SqliteStore) -> None:
+    older = [request(n, host="old.test", boot="ab" * 16, seq=n + 1) for n in range(3)]
+    newer = [request(100 + n, f"/v1/{n}", boot="cd" * 16, seq=n + 1) for n in range(3)]
+    store.write(incoming(*older, *newer, exchange(1)))
+    done = telemock("learn")
+    assert done.code == 0
+    assert "drafted acme: 1 endpoint of stats.acme.test" in done.err
+    assert yaml.safe_load(done.out)["hosts"] == ["stats.acme.test"]
+    assert yaml.safe_load(done.out)["rules"][0]["route"] == "/v1/{id}"
+
+
+def test_filters_choose_among_captures(telemock: Telemock, store: SqliteStore) -> None:
+    store.write(incoming(request(0), exchange(9), exchange(10, path="/telemetry/events")))
+    for options in (["--profile", "cribl"], ["-q", "host:cdn.*"], ["--host", "cdn.cribl.io"]):
+        found = yaml.safe_load(telemock("learn", *options).out)
+        assert found["hosts"] == ["cdn.cribl.io"] and found["id"] == "cribl-2"
+    found = yaml.safe_load(telemock("learn", "-q", "path:*/events", "--id", "mine").out)
+    assert found["id"] == "mine"
+    assert [r["match"]["path"] for r in found["rules"][:-1]] == ["/telemetry/events"]
+
+
+def test_without_any_it_says_what_helps(telemock: Telemock, store: SqliteStore) -> None:
+    store.write(incoming(exchange(1)))
+    done = telemock("learn")
+    assert (done.code, done.out) == (1, "")
+    assert "no request was seen" in done.err and "hint: telemock run --open HOST" in done.err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_har_becomes_a_profile_that_is_right(
+    telemock: Telemock, place: Path, program: str
+) -> None:
+    write(place / "x.har", PROGRAMS[program])
+    done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
+    assert (done.code, done.out) == (0, "") and "next: telemock profiles add draft.yaml" in done.err
+    assert telemock("rules", "check", "draft.yaml").code == 0
+    (profile,) = load_profiles([place / "draft.yaml"]).profiles
+    assert profile.rules[0].route == "/v1/orgs/{id}"
+    assert profile.rules[0].answer.body == b'{"ok":true}'
+    assert [(e.where, e.name) for e in profile.version_from] == [("body", "version")]
+    assert ("any", "email") in [(s.where, s.name) for s in profile.sensitive]
+
+
+def test_secrets_of_a_har_stay_out_of_the_draft(telemock: Telemock, place: Path) -> None:
+    one = entry()
+    one["request"]["headers"] = [{"name": "Authorization", "value": "Bearer c4nary-c4nary-c4nary"}]
+    one["request"]["postData"] = {"text": '{"api_key": "c4nary-c4nary-c4nary"}'}
+    said = {"size": 9, "text": '{"token": "c4nary-other", "again": "c4nary-c4nary-c4nary"}'}
+    one["response"] = {"status": 200, "headers": [], "content": said}
+    write(place / "x.har", har(one))
+    done = telemock("learn", "--har", "x.har")
+    assert done.code == 0 and "c4nary" not in done.out + done.err
+    assert "it holds masked values" in done.out and "header.authorization" in done.out
+
+
+def test_hosts_of_a_har_have_to_be_chosen(telemock: Telemock, place: Path) -> None:
+    other = entry(request={"method": "GET", "url": "https://other.test/x", "headers": []})
+    write(place / "x.har", har(entry(), entry(), other))
+    done = telemock("learn", "--har", "x.har")
+    assert (done.code, done.out) == (1, "")
+    assert "requests to 2 hosts: stats.acme.test (2), other.test (1)" in done.err
+    assert "hint: name the product's: --host stats.acme.test" in done.err
+    chosen = telemock("learn", "--har", "x.har", "-q", "host:stats.acme.test,other.test")
+    assert yaml.safe_load(chosen.out)["hosts"] == ["stats.acme.test", "other.test"]
+    assert yaml.safe_load(
+        telemock("learn", "--har", "x.har", "--host", "other.test").out
+    )["hosts"] == ["other.test"]  # fmt: skip
+    assert telemock("learn", "--har", "x.har", "--profile", "cribl").code == 2
+    assert telemock("learn", "--har", "x.har", "--method", "PUT").code == 1
+
+
+def test_an_export_of_ours_gives_the_same_draft(
+    telemock: Telemock, store: SqliteStore, place: Path
+) -> None:
+    answer = (200, "application/json", b'{"ok": 1}')
+    seen = [
+        request(n * 60, f"/v1/orgs/{n}", sent=b'{"version": "4.16.1", "n": 1}', answer=answer)
+        for n in range(5)
+    ]
+    store.write(incoming(*map(Masker(RuleSet()).record, seen)))
+    assert telemock("captures", "export", "--format", "har", "-o", "x.har").code == 0
+    direct = telemock("learn", "--host", "stats.acme.test").out.splitlines()
+    # A HAR does not tell what was masked.
+    direct = [line for line in direct if not line.startswith("# Masked ")]
+    assert telemock("learn", "--har", "x.har").out.splitlines() == direct
+
+
+@pytest.mark.parametrize("kind", ["a key twice", "NaN", "a status that is a text", "gzip"])
+def test_a_hostile_har_leaves_nothing_behind(telemock: Telemock, place: Path, kind: str) -> None:
+    written: Any = HOSTILE[kind][0]
+    write(place / "x.har", written)
+    before = sorted(place.rglob("*"))
+    done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: x.har: ") and "\nhint: " in done.err
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_file_is_replaced_by_force_alone(telemock: Telemock, place: Path) -> None:
+    write(place / "x.har", har(entry()))
+    (place / "draft.yaml").write_text("mine")
+    done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
+    assert done.code == 1 and "hint: --force replaces it" in done.err
+    assert (place / "draft.yaml").read_text() == "mine"
+    assert telemock("learn", "--har", "x.har", "-o", "draft.yaml", "--force").code == 0
+    assert "rules:" in (place / "draft.yaml").read_text()
+    gone = telemock("learn", "--har", "x.har", "-o", "none/draft.yaml")
+    assert gone.code == 1 and "hint: " in gone.err
+
+
+@pytest.mark.parametrize("id", ["A b", "../x", "'", "x: y", "\x1b[31m"])
+def test_an_id_that_is_none_is_refused(telemock: Telemock, place: Path, id: str) -> None:
+    write(place / "x.har", har(entry()))
+    done = telemock("learn", "--har", "x.har", "--id", id)
+    assert done.code == 1 and done.out == "" and "--id: " in done.err
+    assert "\x1b" not in done.err
+
+
+def test_a_second_draft_of_a_product_has_another_id(telemock: Telemock, place: Path) -> None:
+    write(place / "x.har", har(entry()))
+    for id in ("acme", "acme-2", "acme-3"):
+        assert telemock("learn", "--har", "x.har", "-o", f"{id}.yaml").code == 0
+        assert yaml.safe_load((place / f"{id}.yaml").read_text())["id"] == id
+        assert telemock("profiles", "add", f"{id}.yaml").code == 0

@@ -1,0 +1,168 @@
+"""app/learn/draft.py: endpoints, answers, cadence, and what is said to be unknown."""
+
+import pytest
+
+from app.learn.draft import ANSWER_CAP, REQUESTS, RULES, NothingToLearn, draft
+from tests.records import log, spliced
+from tests.unit.app.learn.conftest import request
+
+JSON = "application/json"
+
+
+def test_endpoints_are_templates_and_exact_paths_come_first() -> None:
+    found = draft(
+        [
+            *(request(n, f"/v1/orgs/{n}/events") for n in range(9)),
+            request(20, "/v1/usage"),
+            request(21, "/v1/usage", method="GET"),
+            request(22, "/"),
+        ]
+    )
+    assert [(e.id, e.method, e.route, e.path.kind) for e in found.endpoints] == [
+        ("v1-usage-post", "POST", "/v1/usage", "exact"),
+        ("v1-usage-get", "GET", "/v1/usage", "exact"),
+        ("root", "POST", "/", "exact"),
+        ("v1-orgs-events", "POST", "/v1/orgs/{id}/events", "regex"),
+    ]
+    assert found.endpoints[-1].path.matches("/v1/orgs/123/events")
+    assert not found.endpoints[-1].path.matches("/v1/orgs/1/2/events")
+    assert found.id == "acme" and found.hosts == ["stats.acme.test"]
+
+
+def test_segments_that_vary_in_two_ways_are_one_rule() -> None:
+    paths = ["/x/1", "/x/2026-01-01", "/x/2", "/x/a%40b.example"]
+    (endpoint,) = draft([request(n, path) for n, path in enumerate(paths)]).endpoints
+    assert endpoint.route == "/x/{id}" and all(map(endpoint.path.matches, paths))
+
+
+def test_two_of_a_kind_have_names_of_their_own() -> None:
+    (endpoint,) = draft([request(0, "/a/17/b/99")]).endpoints
+    assert endpoint.route == "/a/{id}/b/{id2}"
+
+
+@pytest.mark.parametrize(
+    "path", ["*", "//x/1", "/a;j=1/b", "/{id}/x", "/*", "/a/*/b", "/" + "b-" * 300, "/" + "a/" * 40]
+)
+def test_odd_paths_make_no_rule_that_takes_everything(path: str) -> None:
+    found = draft([request(0, path), request(1, "/v1/usage")])
+    for endpoint in found.endpoints:
+        assert any(endpoint.path.matches(one) for one in (path, "/v1/usage"))
+        assert not endpoint.path.matches("/quite/another")
+
+
+def test_the_answer_is_the_one_observed_most_often() -> None:
+    other, ok = (200, JSON, b'{"id": 7}'), (202, JSON, b'{"ok": true}')
+    (endpoint,) = draft(
+        [request(0, answer=other), *(request(n, answer=ok) for n in (1, 2))]
+    ).endpoints
+    reply = endpoint.reply
+    assert (reply.status, reply.headers, reply.body) == (
+        202,
+        {"content-type": JSON},
+        '{"ok": true}',
+    )
+    assert "2 of 3 were the same" in reply.how
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "no answer was observed"),
+        ((401, JSON, b"{}"), "it was answered with 401"),
+        ((200, JSON, b"[" + b"1," * ANSWER_CAP + b"1]"), "not their bodies"),
+        ((200, "image/png", b"\x89PNG\xff"), "not their bodies"),
+    ],
+)
+def test_else_it_is_plausible_and_said_to_be(
+    answer: tuple[int, str, bytes] | None, says: str
+) -> None:
+    found = draft([request(0, answer=answer)])
+    reply = found.endpoints[0].reply
+    assert (reply.status, reply.body) == (200, "{}")
+    assert says in reply.how and "plausible" in reply.how
+    assert any(f"content with the answer of v1-usage: {reply.how}" in one for one in found.unknown)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "headers", "body"),
+    [
+        ({"method": "HEAD"}, 200, {}, ""),
+        ({"headers": [("accept", "text/html,*/*")]}, 200, {"content-type": "text/html"}, ""),
+        ({"headers": [("accept", "image/webp,*/*")]}, 204, {}, ""),
+        ({"headers": [("content-type", "application/x-protobuf")]}, 200,
+         {"content-type": "application/x-protobuf"}, ""),
+        ({"headers": [("accept", "application/json; q=1")]}, 200, {"content-type": JSON}, "{}"),
+        ({"headers": [("accept", "text/\x1b[31m")]}, 200, {}, ""),
+    ],
+)  # fmt: skip
+def test_what_is_plausible_depends_on_what_the_client_takes(
+    given: dict, status: int, headers: dict, body: str
+) -> None:
+    reply = draft([request(0, **given)]).endpoints[0].reply
+    assert (reply.status, reply.headers, reply.body) == (status, headers, body)
+
+
+def test_an_answer_of_ours_is_not_the_vendors() -> None:
+    record = request(0, answer=(200, JSON, b'{"ours": 1}'))
+    record.answered_by = "app"
+    assert draft([record]).endpoints[0].reply.body == "{}"
+
+
+@pytest.mark.parametrize(
+    ("times", "every"),
+    [
+        ([0, 60, 120.4, 180, 239.8], "60s"),
+        ([0, 600, 1_200, 1_801], "10m"),
+        ([n * 86_400 for n in range(5)], "1d"),
+        ([0, 60], ""),
+        ([0, 5, 90, 400, 401, 402], ""),
+        ([0, 0.1, 0.2, 0.3], ""),
+    ],
+)
+def test_cadence_as_observed(times: list[float], every: str) -> None:
+    found = draft([request(at) for at in times])
+    assert {"1m": "60s"}.get(found.every, found.every) == every
+    assert any("How often" in one for one in found.unknown) == (not every)
+
+
+def test_each_senders_pace_is_its_own() -> None:
+    found = draft([request(n * 60 + by, pod=f"p-{by}") for n in range(5) for by in (0, 7, 31)])
+    assert found.every in ("1m", "60s")
+
+
+def test_what_could_not_be_told_is_listed() -> None:
+    found = draft([request(0, sent=b"\x00\xff\xfe\x01" * 9), spliced(3, host="stats.acme.test")])
+    said = " ".join(found.unknown)
+    for part in ("Where the version", "How often", "a licence", "hold: opaque", "1 connection to"):
+        assert part in said
+
+
+def test_a_draft_is_bounded() -> None:
+    letters = "abcdefghij"
+    words = ["".join(letters[int(d)] for d in str(n)) for n in range(REQUESTS + 50)]
+    found = draft([request(n, f"/{word}") for n, word in enumerate(words)])
+    assert len(found.endpoints) == RULES
+    said = " ".join(found.unknown)
+    assert f"{REQUESTS - RULES:,} more requests" in said and "50 records" in said
+
+
+def test_ports_of_other_kinds_are_mentioned() -> None:
+    record = request(0)
+    assert record.request is not None
+    record.request.port = 4_319
+    assert any("4319" in one for one in draft([record]).unknown)
+
+
+@pytest.mark.parametrize(
+    ("host", "id"),
+    [("us.i.posthog.com", "posthog"), ("stats.acme.co.uk", "acme"), ("localhost", "localhost"),
+     ("10.1.2.3", "host"), ("cdn.cribl.io", "cribl-2")],
+)  # fmt: skip
+def test_the_id_is_the_hosts(host: str, id: str) -> None:
+    assert draft([request(0, host=host)], taken=frozenset(("cribl",))).id == id
+
+
+def test_without_a_request_there_is_nothing() -> None:
+    odd = [request(0, host="a b"), request(0, method="get it"), spliced(1), log(2, "x")]
+    with pytest.raises(NothingToLearn):
+        draft(odd)

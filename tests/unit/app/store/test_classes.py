@@ -1,0 +1,62 @@
+"""The class of a field by its name and the look of its values: a corpus, and what holds of any."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contract.classes import CLASSES
+from app.store.class_rules import RULES
+from app.store.classes import NONE, Classed, class_of
+from app.store.inventory import SHAPES, TYPES, classify
+from tests.unit.app.store.class_corpus import OF_PERSONS
+from tests.unit.app.store.class_corpus_rest import OF_SYSTEMS
+
+CORPUS = OF_PERSONS | OF_SYSTEMS
+_PARTS = ("query.", "header.", "body.", "path.")
+ROWS = [
+    (name if name.startswith(_PARTS) else f"body.{name}", value.strip(), id)
+    for id, lines in CORPUS.items()
+    for line in lines.strip().splitlines()
+    if not line.strip().startswith("#")
+    for name, _, value in [line.strip().partition(" =")]
+]
+
+
+@pytest.mark.parametrize(("path", "value", "id"), ROWS)
+def test_corpus(path: str, value: str, id: str) -> None:
+    found = class_of(path, *classify(value))
+    assert found.id == id, (path, value, classify(value), found)
+
+
+def test_the_corpus_is_large_and_has_every_class() -> None:
+    assert len(ROWS) >= 250 and CORPUS.keys() == CLASSES.keys()
+    assert all(len(lines.splitlines()) > 10 for lines in CORPUS.values())
+
+
+@given(st.text(max_size=80), st.sampled_from(TYPES), st.sampled_from(SHAPES))
+def test_any_field_has_a_class_a_detector_and_a_confidence(
+    name: str, type: str, shape: str
+) -> None:
+    found = class_of(f"query.{name}", type, shape)
+    if type in ("object", "array"):
+        assert found == NONE
+    else:
+        assert found.id in CLASSES and found.by and 0 < found.confidence <= 1
+
+
+DETECTORS = {f"name {rule.name}" for rule in RULES} | {
+    "name credential", "name header of the protocol", "nothing",
+    *(f"value {shape}" for shape in SHAPES), "type boolean", "type integer", "type number",
+    "type opaque",
+}  # fmt: skip
+
+
+@given(st.sampled_from(ROWS), st.sampled_from(SHAPES), st.sampled_from(TYPES))
+def test_detectors_are_of_a_known_list(row: tuple[str, str, str], shape: str, type: str) -> None:
+    assert class_of(row[0], type, shape).by in DETECTORS | {""}
+
+
+def test_a_value_is_not_in_what_is_said_of_it() -> None:
+    assert class_of("query.user", "string", "") == Classed(
+        "identifier.person", "name user name", 0.9
+    )
