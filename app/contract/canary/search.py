@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.canary.kept import Kept
+from app.contract.canary.kept import KeptFiles
 from app.contract.canary.literals import AS_IT_IS, kind
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
@@ -45,7 +45,7 @@ class Search:
     def __init__(self, spec: Spec, rules: Callable[[], RuleSet]) -> None:
         self._spec, self._rules = spec, rules
         self._matcher: Matcher | None = None
-        self._kept = Kept(spec.places)
+        self._kept = KeptFiles(spec.places)
         self._known: dict[str | bytes, tuple[Hit, ...]] = {}
 
     def record(self, record: CaptureRecord) -> None:
