@@ -97,8 +97,7 @@ ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_OWN_CA = "telemock.io/own-ca"
-ANNOTATION_CANARY = "telemock.io/canary"
-ANNOTATION_REHEARSE = "telemock.io/rehearse"
+ANNOTATION_REHEARSE, ANNOTATION_CANARY = "telemock.io/rehearse", "telemock.io/canary"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 OUR_ANNOTATIONS = (
     ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
