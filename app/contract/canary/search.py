@@ -24,11 +24,12 @@ from app.contract.rules import RuleSet
 
 log = logging.getLogger(__name__)
 
-SECONDS = 0.5  # of one record
+SECONDS = 0.5  # of one record, in processor time
 FIELDS = 20_000  # of one record
 FOUND = 64  # findings that a record carries
 _DEPTH = 60
 _KNOWN = 4_096  # values that are remembered, with what was found in them
+_SHORTEST = 7  # characters of a value: an address has so many, all else more
 _SMALL = 512  # characters of those
 
 _NAME = re.compile(r"[A-Za-z_$@*][\w.$@:/ -]{0,63}")
@@ -64,7 +65,7 @@ class Search:
             if not any(matcher.find(word.word)):  # else it is one of those that are known
                 matcher.learn(word, self._spec.canaries)
                 self._known.clear()
-        until = time.monotonic() + SECONDS
+        until = time.thread_time() + SECONDS
         found: dict[tuple[str, str, str], None] = {}
         number = 0
         known = self._rules().rule(record.profile, record.rule)
@@ -72,7 +73,7 @@ class Search:
             known[1].decoders if known else (), lambda text: bool(self._hits(matcher, text))
         )
         for field, value in leaves.of(record):
-            if time.monotonic() > until or number >= FIELDS:
+            if time.thread_time() > until or number >= FIELDS:
                 leaves.skipped.append(f"{field}: {_MANY if number >= FIELDS else _TIME}")
                 break
             number += 1
@@ -90,6 +91,8 @@ class Search:
         return msgspec.structs.replace(self._spec, salts=salts)
 
     def _hits(self, matcher: Matcher, value: str | bytes) -> tuple[Hit, ...]:
+        if len(value) < _SHORTEST:
+            return ()
         small = len(value) <= _SMALL
         if small and (known := self._known.get(value)) is not None:
             return known
