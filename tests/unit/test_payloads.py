@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from app.contract import body as bodies
 from app.contract.canary.search import Search
 from app.contract.canary.spec import Canary, Spec
 from app.contract.record import CaptureRecord
@@ -52,6 +53,19 @@ def test_nothing_is_found_in_what_products_send(number: int) -> None:
     record = searched(deepcopy(RECORDS[number]))
     assert record.canary is not None
     assert (record.canary.found, record.canary.fields >= 2) == ([], True)
+
+
+def test_a_body_that_may_be_read_in_two_ways_is_told_in_the_sure_one() -> None:
+    sentry = next(deepcopy(one) for one in RECORDS if one.request.path.endswith("/envelope/"))  # type: ignore[union-attr]
+    assert sentry.request is not None and sentry.request.body is not None
+    text = bodies.content(sentry.request.body)
+    value = search()._spec.canaries[0].values[0].encode()
+    sentry.request.body = bodies.whole(
+        text.replace(b'"timestamp"', b'"server":"%s","timestamp"' % value)
+    )
+    found = searched(sentry).canary.found  # type: ignore[union-attr]
+    assert found and {how for _, _, how in found} == {"as it is"}
+    assert not [field for _, field, _ in found if "›ndjson" in field]
 
 
 @pytest.mark.parametrize("number", range(0, len(RECORDS), 5))

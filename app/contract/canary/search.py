@@ -177,7 +177,8 @@ class _Leaves:
         if depth > _DEPTH or node is None or isinstance(node, bool | Opaque):
             return  # what is deeper is in the body whole
         if isinstance(node, Opened):
-            yield from self._within(path + node.suffix, node.value, depth + 1)
+            if not node.unsure:  # what else it may be read as is in the text, or in the body whole
+                yield from self._within(path + node.suffix, node.value, depth + 1)
             if node.text:
                 yield path, node.text
         elif isinstance(node, str):
