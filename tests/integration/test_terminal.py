@@ -11,6 +11,8 @@ import typer
 
 from app.cli.root import cli
 from app.contract.record import CaptureRecord, Endpoint, Message, decode
+from app.gate import statement
+from app.gate.statement import Subject
 from app.store.sqlite.store import SqliteStore
 from tests.hars import entry, har, write
 from tests.records import BOOT, exchange, incoming, log, spliced
@@ -74,6 +76,10 @@ PRINTING = [
     ["rules", "check", EVIL],
     ["rules", "explain", URL, "-H", f"a: {EVIL}"],
     ["rules", "explain", URL, "-H", f"a: {EVIL}", "--json"],
+    ["statement", "verify", "gate.json"],
+    ["statement", "verify", "gate.json", "--json"],
+    ["statement", "verify", "gate.json", "--key", EVIL],
+    ["statement", "verify", EVIL],
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
@@ -123,6 +129,8 @@ def evil(store: SqliteStore, place: Path) -> None:
     store.write(incoming(*records))
     profile = {EVIL: 1, "id": EVIL, "hosts": [EVIL], "rules": [{"path": EVIL}]}
     (place / "evil.yaml").write_text(json.dumps(profile))
+    said = {"verdict": EVIL, "says": EVIL, "command": EVIL, "finishedOn": EVIL}
+    statement.write(place / "gate.json", [Subject(EVIL, {"sha256": EVIL})], said, None)
     contract = {"contract": 1, "profile": f"cribl{EVIL}", "hosts": []}
     (place / "contract.yaml").write_text(json.dumps(contract))
     asked = {"method": "POST", "url": f"https://stats.acme.test/{EVIL}?{EVIL}={EVIL}"}
