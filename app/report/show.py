@@ -173,12 +173,7 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
-        [
-            (part.profile, name, why)
-            for part in report.profiles
-            if part.paper
-            for name, why in part.paper.asked
-        ],
+        [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
     )
     yield Section(
         "Who sent it",
