@@ -30,7 +30,7 @@ SAMPLES = {
     "contract check file": [CONTRACT],
     "statement verify file": [STATEMENT],
     "contract diff one": [CONTRACT],
-    "contract diff other": [CONTRACT],
+    "contract diff other": ["4.16.1"],
     "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.

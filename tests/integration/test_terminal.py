@@ -14,6 +14,7 @@ from app.contract.record import CaptureRecord, Endpoint, Message, decode
 from app.gate import statement
 from app.gate.statement import Subject
 from app.store.sqlite.store import SqliteStore
+from tests.hars import entry, har, write
 from tests.records import BOOT, exchange, incoming, log, spliced
 from tests.unit.app.cli.conftest import Telemock, place, store, telemock
 
@@ -62,9 +63,10 @@ PRINTING = [
     ["contract", "diff", "contract.yaml", f"4.16.1-20904e45{EVIL}"],
     ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
-    ["learn", "--host", "cdn.cribl.io"],
-    ["learn", "--har", EVIL],
-    ["learn", "--har", "evil.yaml", "--id", EVIL],
+    ["learn", "--host", EVIL, "--har", EVIL],
+    ["learn", "--har", "evil.har"],
+    ["learn", "--har", "evil.har", "--id", EVIL],
+    ["learn", "--har", "evil.har", "-o", EVIL],
     ["profiles", "show", EVIL],
     ["profiles", "add", "evil.yaml"],
     ["profiles", "add", EVIL],
@@ -131,6 +133,10 @@ def evil(store: SqliteStore, place: Path) -> None:
     statement.write(place / "gate.json", [Subject(EVIL, {"sha256": EVIL})], said, None)
     contract = {"contract": 1, "profile": f"cribl{EVIL}", "hosts": []}
     (place / "contract.yaml").write_text(json.dumps(contract))
+    asked = {"method": "POST", "url": f"https://stats.acme.test/{EVIL}?{EVIL}={EVIL}"}
+    asked["postData"] = {"mimeType": EVIL, "text": json.dumps({EVIL: EVIL, f"{EVIL}email": EVIL})}
+    said = {"status": 200, "headers": [{"name": EVIL, "value": EVIL}], "content": {"text": EVIL}}
+    write(place / "evil.har", har(entry(request=asked, response=said)))
 
 
 def commands(group: typer.Typer) -> Iterator[str]:
