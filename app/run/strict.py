@@ -79,6 +79,7 @@ class Strict(Interception):
     def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
         if _NAMES.fullmatch(helpers.name_in(name, pid)):
             return errno.ECONNREFUSED
+        self._own.look(pid)
         return super()._unix(sock, pid, name)
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
@@ -113,18 +114,18 @@ class Strict(Interception):
             self._note(BROKEN, pid, self._named(to))
             return errno.ECONNREFUSED
         error = super()._lead(sock, pid, to, listener)
-        self._led(pid, self._named(to), sock)
+        self._led(Program(processes.name_of(pid), pid), self._named(to), sock)
         return error
 
-    def _led(self, pid: int, to: str, sock: socket.socket) -> None:
-        program = Program(processes.name_of(pid), pid)
+    def _led(self, program: Program, to: str, sock: socket.socket) -> None:
         with self._lock:
             self.led[sock.getsockname()[1]] = Passed(UNRECORDED, program, to)
 
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
         if to[1] in self._target.ours:
             self._need()
-            self._later.once_connected(sock, partial(self._led, pid, "the proxy"))
+            program = Program(processes.name_of(pid), pid)
+            self._later.once_connected(sock, partial(self._led, program, "the proxy"))
         else:
             self._later.once_connected(
                 sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)
