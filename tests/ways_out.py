@@ -97,6 +97,8 @@ PORTS: dict[str, tuple[str, str]] = {
     "metadata of a cloud": (way.LINK_LOCAL, f"{TCP}s.connect_ex(('169.254.169.254', 80))"),
     "where no way leads": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 443))"),
     "where no way leads, another port": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 8443))"),
+    "a server for other machines": (CLOSED, "l = socket.create_server(('', 0)); s = socket.socket(); s.bind(('10.0.0.2', 0)); s.settimeout(1)\n"
+        "try: s.connect(('127.0.0.1', l.getsockname()[1]))\nexcept TimeoutError: sys.exit(7)"),
     "fast open": (CLOSED, refused(f"socket.socket().sendto(b'x', 0x20000000, ('{OUT}', 443))")),
     "a static program": (way.OTHER_PORT, """c:
 static long call(long n, long a, long b, long c) { long r; __asm__ volatile("syscall"
@@ -258,6 +260,8 @@ HARMLESS: dict[str, str] = {
         "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
     "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
         "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
+    "a server of its own, on every address": "for f, to in ((2, '127.0.0.1'), (2, '10.0.0.2'), (10, '::1'), (10, 'fd00::2')):\n"
+        "  s = socket.create_server(('', 0), family=f); c = socket.create_connection((to, s.getsockname()[1]), 5); c.send(b'x'); print(s.accept()[0].recv(1))",
     "a server of its own, ipv6": "s = socket.create_server(('::1', 0), family=10); socket.create_connection(s.getsockname()[:2])",
     "a unix server of its own": "import tempfile; at = tempfile.mkdtemp() + '/s'\n"
         "l = socket.socket(1); l.bind(at); l.listen(); s = socket.socket(1); s.connect(at); s.send(b'x'); print(l.accept()[0].recv(1))",
