@@ -29,6 +29,7 @@ SAMPLES = {
     "contract check file": [CONTRACT],
     "contract diff one": [CONTRACT],
     "contract diff other": [CONTRACT],
+    "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.
 OPTIONS = {

@@ -164,6 +164,7 @@ def _code(error: Exception) -> int | None:
     from app.client.source import ClientError
     from app.cluster.kube import KubeError
     from app.contract.settings import SettingError
+    from app.gate.statement import StatementError
     from app.profiles import ProfileError
     from app.report.extras import MissingPackageError
     from app.run.processes import LocalError
@@ -174,6 +175,6 @@ def _code(error: Exception) -> int | None:
             return UNREACHABLE
         case SettingError() | QueryError():
             return USAGE
-        case ProfileError() | LocalError() | MissingPackageError():
+        case ProfileError() | LocalError() | MissingPackageError() | StatementError():
             return FAILED
     return None

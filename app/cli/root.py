@@ -6,12 +6,14 @@ Commands import what they need when they run, so that `telemock --help` is quick
 import os
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
 from app.cli import captures, changes, contract, profiles, rules
+from app.cli import statement as statements
 from app.cli.ca import ca
 from app.cli.ending import EXIT_CODES, RUN_CODES
 from app.cli.group import CommandGroup
@@ -19,6 +21,7 @@ from app.cli.inject import inject
 from app.cli.learn import learn
 from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
+from app.cli.optout import optout
 from app.cli.rehearse import rehearse
 from app.cli.status import restart, status
 from app.contract.actions import LACKING, Mode
@@ -40,10 +43,12 @@ cli.add_typer(profiles.commands, name="profiles", help="The profiles that come w
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
+cli.add_typer(statements.commands, name="statement", help="What a gate stated.")
 cli.command()(learn)
 cli.command()(inject)
 cli.command()(ca)
 cli.command()(status)
+cli.command()(optout)
 cli.command("open")(open_page)
 cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
@@ -144,11 +149,30 @@ def run(
     nothing: Annotated[
         bool, typer.Option("--nothing", help="A gate: fail unless nothing was sent to anybody.")
     ] = False,
+    contract_file: Annotated[
+        Path | None,
+        typer.Option("--contract", metavar="FILE", help="A gate: fail unless only that was sent."),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HOST[:PORT]", help="What a gate allows; also a Unix socket. Repeatable."
         ),
+    ] = None,
+    statement: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where a gate states what it found."),
+    ] = None,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME@DIGEST",
+            help="What the statement is about; by default the command's program. Repeatable.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The private key (PEM) that signs the statement."),
     ] = None,
 ) -> None:
     """Run a command, and print what it sent home. The exit code is the command's.
@@ -159,14 +183,24 @@ def run(
     from app.run.command import run as run_command
     from app.settings import load
 
-    if nothing:
+    if (subject or key) and statement is None:
+        raise Failure("--subject and --key are of a statement\n\nhint: add --statement FILE", USAGE)
+    if nothing and contract_file:
+        raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
+    if own_home and not canary:
+        raise Failure("--own-home is for planted values\n\nhint: add --canary", USAGE)
+    if (nothing or contract_file) and canary:
+        raise Failure("--canary is no gate\n\nhint: run it without --nothing and --contract", USAGE)
+    if nothing or contract_file:
         from app.run.allowed import read
-        from app.run.gated import gated
+        from app.run.gated import Stated, gated
 
         code = gated(
             command,
             load(),
             allow=read(allow or ()),
+            contract=contract_file,
+            stated=Stated(statement, subject or (), key) if statement else None,
             mode=mode,
             profiles=profile or (),
             as_json=as_json,
@@ -175,8 +209,10 @@ def run(
             wait=wait,
         )
         raise typer.Exit(code)
-    if allow:
-        raise Failure("--allow is a gate's\n\nhint: add --nothing", USAGE)
+    if allow or statement:
+        raise Failure(
+            "--allow and --statement are a gate's\n\nhint: add --nothing or --contract", USAGE
+        )
     code = run_command(
         command,
         load(),

@@ -6,7 +6,7 @@ import datetime
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import wrong
@@ -32,6 +32,14 @@ Every = Annotated[
 ]
 VariableName = Annotated[
     str, check(re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}").fullmatch, "{} names no variable")
+]
+HomeFile = Annotated[
+    str,
+    check(
+        re.compile(r"~(/(?!\.{1,2}(/|$))[^/\0-\x1f\x7f]{1,100}){1,10}").fullmatch,
+        "{} is no file of a home directory",
+        "write ~/.config/product/file, without . and ..",
+    ),
 ]
 
 
@@ -94,6 +102,9 @@ class Switch(Model):
 
     env: dict[VariableName, str] = Field({}, description="Variables of the process.")
     args: list[Name] = Field([], description="Arguments of the command.")
+    files: dict[HomeFile, Annotated[str, StringConstraints(max_length=4000)]] = Field(
+        {}, description="Files of the user's home, ~/…, and what is in them."
+    )
     setting: Text | None = Field(
         None, description="What to set elsewhere: a configuration's key, a value of a chart."
     )
@@ -101,6 +112,6 @@ class Switch(Model):
 
     @model_validator(mode="after")
     def _switches(self) -> Self:
-        if not (self.env or self.args or self.setting):
-            raise wrong("nothing is switched", "write `env`, `args` or `setting`")
+        if not (self.env or self.args or self.files or self.setting):
+            raise wrong("nothing is switched", "write `env`, `args`, `files` or `setting`")
         return self

@@ -109,7 +109,7 @@ def _paper(written: "ProfileFile") -> Paper:
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
         classes=[SaidField(field=f, class_=c) for f, c in written.classes.items()],
         every=written.cadence.every if written.cadence else "",
-        opt_out=list(map(_switch, written.opt_out)),
+        opt_out=list(map(switch_words, written.opt_out)),
         documented=list(_statements(written)),
     )
 
@@ -123,9 +123,11 @@ def _statements(written: "ProfileFile") -> Iterator[Statement]:
             )  # fmt: skip
 
 
-def _switch(switch: "Switch") -> str:
+def switch_words(switch: "Switch") -> str:
+    """A switch in one line."""
     parts = [" ".join(f"{name}={value}" for name, value in switch.env.items()),
-             " ".join(switch.args), _line(switch.setting or "")]  # fmt: skip
+             " ".join(switch.args), *(f"a file {path}" for path in switch.files),
+             _line(switch.setting or "")]  # fmt: skip
     note = f" ({_line(switch.note)})" if switch.note else ""
     return " and ".join(filter(None, parts)) + note
 

@@ -8,12 +8,14 @@ looks up. Asked by `app.run.gate`.
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from app.contract.hosts import is_address
 from app.contract.record import CaptureRecord, bracketed
 from app.run.interception import Passed
 from app.run.processes import LocalError
+from app.run.transparent import DUMMIES
 
 WEB = (80, 443)
 _HINT = "hint: --allow takes HOST, HOST:PORT, an address, or the path of a Unix socket"
@@ -53,6 +55,13 @@ def _entry(word: str) -> Entry:
     return Entry(host.lower().rstrip("."), ports)
 
 
+def leads(name: str, address: str) -> bool:
+    """True if the sidecar itself looks up where that goes: by the proxy, or a dummy address."""
+    return address == name or (
+        is_address(address) and any(ip_address(address) in of for of in DUMMIES)
+    )
+
+
 class Allowed:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
@@ -84,7 +93,7 @@ class Allowed:
         )
 
     def _leads(self, name: str, address: str) -> bool:
-        return address == name or address in self._addresses.get(name, ())
+        return address in self._addresses.get(name, ()) or leads(name, address)
 
     def _targets(self, entry: Entry) -> set[str]:
         addresses = {entry.name, *self._addresses.get(entry.name, ())}

@@ -45,7 +45,7 @@ def look_for(name: str, path: str) -> None:
 
 class Watch:
     """Sees the command's connections: by the kernel's questions where `route` leads them to the
-    sidecar, else by looking now and then."""
+    sidecar, else by looking now and then. `need` waits for the sidecar, False if none comes."""
 
     def __init__(
         self,
@@ -54,8 +54,9 @@ class Watch:
         own: Sequence[int],
         started: Callable[[int], None] | None = None,
         planted: Planted | None = None,
+        need: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._route, self._ours, self.own = route, ours, own
+        self._route, self._ours, self.own, self._need = route, ours, own, need
         self._started, self._planted = started, planted
         self._interception: Interception | None = None
         self._around: around.Around | None = None
@@ -72,7 +73,7 @@ class Watch:
         if self._route is None:
             self._around = around.Around(self.own)
         else:
-            self._interception = self._route.begin(self._ours, self.own)
+            self._interception = self._route.begin(self._ours, self.own, self._need)
             self._interception.note_inherited(pid)
         if self._started:
             self._started(pid)
@@ -94,9 +95,9 @@ def wait_for(
     watch: Watch | None = None,
     output: int | None = None,
 ) -> int:
-    """Runs the command; returns its exit code. Its stdout and stderr go to the file `output`, by
-    default to ours. Forwards signals, except those that a terminal sends to the whole foreground
-    group: the command has them already."""
+    """Runs the command; returns its exit code. Its stdout and stderr go to the file `output`, and
+    its stdin is empty then; by default all three are ours. Forwards signals, except those that a
+    terminal sends to the whole foreground group: the command has them already."""
     watched = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
@@ -109,8 +110,9 @@ def wait_for(
 
         try:
             process = subprocess.Popen(  # noqa: S603
-                command, env=dict(environ), preexec_fn=become, stdout=output, stderr=output
-            )
+                command, env=dict(environ), preexec_fn=become, stdout=output, stderr=output,
+                stdin=None if output is None else subprocess.DEVNULL,
+            )  # fmt: skip
         except subprocess.SubprocessError:
             raise RunError(
                 "the kernel refused what it allowed a moment ago, so the command was not started"

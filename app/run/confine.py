@@ -39,7 +39,7 @@ _libc.syscall.restype = ctypes.c_long
 
 def lacking(*, privileged: bool) -> str:
     """The sentence on what this kernel leaves open; "" if it leaves nothing."""
-    if _version() >= _LINKS:
+    if version() >= _LINKS:
         return ""
     try:
         own_children_only = int(_YAMA.read_text()) >= 1
@@ -52,17 +52,18 @@ def lacking(*, privileged: bool) -> str:
 
 def confine(*, privileged: bool) -> None:
     """Confines this process, and all that it starts, for good. Raises OSError."""
-    version = _version()
+    has = version()
     if privileged:
         _close_settings()
-    if version >= _SCOPED:
+    if has >= _SCOPED:
         _restrict(struct.pack("=3Q", 0, 0, _SIGNALS))
-    elif version >= _LINKS:
+    elif has >= _LINKS:
         _restrict(struct.pack("=Q", _MAKE_BLOCK | _REFER), _MAKE_BLOCK | _REFER)
     _give_up()
 
 
-def _version() -> int:
+def version() -> int:
+    """Of Landlock; 0 or less where the kernel has none."""
     return int(_libc.syscall(_CREATE, None, 0, _ASK_VERSION)) if sys.platform == "linux" else 0
 
 

@@ -3,6 +3,7 @@
 `app.run.perform` asks. Linux only; elsewhere there are none to see.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -61,6 +62,19 @@ def wait(seconds: float, own: Collection[int], say: Callable[[str], None]) -> li
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return rest
+
+
+def end(own: Collection[int], seconds: float = 2.0) -> None:
+    """Ends all descendants but `own` and theirs: SIGTERM, and SIGKILL after `seconds`."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        until = time.monotonic() + seconds
+        for program in left(own):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program.pid, number)
+        while left(own) and time.monotonic() < until:
+            reap(own)
+            time.sleep(_STEP_S / 5)
+    reap(own)
 
 
 def named(programs: Collection[Program], most: int = 3) -> str:

@@ -2,15 +2,19 @@
 known. `app.run.command` asks, and prints it; `app.run.statement` states it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
 
 from app.contract.record import CaptureRecord
+from app.escape import plain
+from app.gate.behaviour import Behaviour
+from app.gate.check import KINDS, Violation, check, doubts
+from app.gate.contract_file import Contract
 from app.report.coverage import Gap, count, listed
 from app.run import interception as way
-from app.run.allowed import Allowed
+from app.run.allowed import Allowed, leads
 from app.run.descendants import named
 from app.run.perform import Performed
 from app.run.verdict import PASSED
@@ -37,6 +41,7 @@ LIMITS = (
 class Verdict(StrEnum):
     PASSED = "passed"
     SENT = "sent"
+    BROKEN = "broken"
     NOT_COMPLETE = "not_complete"
 
 
@@ -50,8 +55,9 @@ class Sending(msgspec.Struct, kw_only=True, frozen=True):
     says: str = ""
 
 
-class Judged(msgspec.Struct, kw_only=True):
-    """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be."""
+class GateOutcome(msgspec.Struct, kw_only=True):
+    """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be.
+    `violations` are the contract's, `doubts` what its check could not tell."""
 
     verdict: Verdict
     code: int
@@ -60,6 +66,8 @@ class Judged(msgspec.Struct, kw_only=True):
     allowed: list[Sending]
     gaps: list[Gap]
     limits: list[str]
+    violations: list[Violation] = []
+    doubts: list[str] = []
 
 
 def judge(
@@ -67,46 +75,78 @@ def judge(
     records: Iterable[CaptureRecord],
     allowed: Allowed,
     *,
+    contract: Contract | None = None,
     more: Sequence[Gap] = (),
     limits: Sequence[str] = (),
-) -> Judged:
+) -> GateOutcome:
     """`more` are gaps, `limits` limits, that only the caller knows of."""
-    sent, may = _sent(found, records, allowed)
+    seen = Behaviour()
+    decoders = found.source.profiles().decoders if contract and found.source else None
+
+    def may(one: CaptureRecord) -> bool:
+        if allowed.record(one):
+            return True
+        if contract is None or decoders is None or not _planned(contract, one):
+            return False
+        seen.add(one, decoders)
+        return True
+
+    sent, other = _sent(found, records, may, allowed)
     gaps = _gaps(found, allowed, more)
-    verdict, code, says = _told(sent, may, gaps, found.code)
-    return Judged(
-        verdict=verdict, code=code, says=says, sent=sent, allowed=may, gaps=gaps,
-        limits=[*limits, *LIMITS],
+    violations = check(contract, seen) if contract else []
+    verdict, code, says = _told(sent, other, gaps, violations, found.code)
+    return GateOutcome(
+        verdict=verdict, code=code, says=says, sent=sent, allowed=other, gaps=gaps,
+        limits=[*limits, *LIMITS], violations=violations,
+        doubts=doubts(contract, seen) if contract else [],
     )  # fmt: skip
 
 
+def _planned(contract: Contract, one: CaptureRecord) -> bool:
+    """True of a request that was read, to a host that the contract names."""
+    host, to = one.host.lower().rstrip("."), one.destination
+    named = any(
+        host == name or (name.startswith(".") and host.endswith(name)) for name in contract.hosts
+    )
+    kept_here = one.answered_by in ("app", "sidecar")
+    return (
+        named
+        and one.request is not None
+        and (kept_here or (to is not None and leads(host, to.address.lower())))
+    )
+
+
 def _sent(
-    found: Performed, records: Iterable[CaptureRecord], allowed: Allowed
+    found: Performed,
+    records: Iterable[CaptureRecord],
+    may: Callable[[CaptureRecord], bool],
+    allowed: Allowed,
 ) -> tuple[list[Sending], list[Sending]]:
     counts: dict[bool, dict[tuple[str, str, str, str], int]] = {True: {}, False: {}}
 
-    def add(may: bool, *key: str) -> None:
+    def add(is_allowed: bool, *key: str) -> None:
         how, to, by, says = key
-        counts[may][(how, to, by, says)] = counts[may].get((how, to, by, says), 0) + 1
+        of = counts[is_allowed]
+        of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
     for one in records:
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
-        add(allowed.record(one), one.kind, to, one.sent_by, "")
+        add(may(one), one.kind, to, one.sent_by, "")
     for passed, number in found.passed.items():
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):
                 add(allowed.passed(passed), passed.why, passed.to, by, PASSED[passed.why].says)
-    sent, may = (
+    sent, other = (
         [
             Sending(how=how, to=to, by=by, count=number, says=says)
             for (how, to, by, says), number in counts[which].items()
         ]
         for which in (False, True)
     )
-    return sent, may
+    return sent, other
 
 
 def _gaps(found: Performed, allowed: Allowed, more: Sequence[Gap]) -> list[Gap]:
@@ -129,15 +169,24 @@ def _gaps(found: Performed, allowed: Allowed, more: Sequence[Gap]) -> list[Gap]:
 
 
 def _told(
-    sent: Sequence[Sending], may: Sequence[Sending], gaps: Sequence[Gap], code: int
+    sent: Sequence[Sending],
+    other: Sequence[Sending],
+    gaps: Sequence[Gap],
+    violations: Sequence[Violation],
+    code: int,
 ) -> tuple[Verdict, int, str]:
-    but = f" but to what is allowed ({_where(may)})" if may else ""
+    but = f" but what is allowed (to {_where(other)})" if other else ""
     itself = f"; the command itself ended with {code}" if code else ""
     if sent:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(sum(one.count for one in sent), "time", "times")
         says = f"gate failed: the command sent something, {of}, to {_where(sent)}{rest}{itself}"
         return Verdict.SENT, SOMETHING_SENT, says
+    if violations:
+        rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
+        of = count(len(violations), "violation", "violations")
+        says = f"gate failed: the contract is broken, {of}: {_broken(violations[0])}{rest}{itself}"
+        return Verdict.BROKEN, SOMETHING_SENT, says
     if gaps:
         says = (
             f"gate not passed: nothing was seen to be sent{but}, but coverage is not complete: "
@@ -156,7 +205,12 @@ def _open(gaps: Sequence[Gap]) -> str:
     return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
 
 
-def lines(judged: Judged) -> list[str]:
+def _broken(one: Violation) -> str:
+    where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
+    return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
+
+
+def lines(judged: GateOutcome) -> list[str]:
     """The verdict, then what was sent, then each gap with what helps."""
     told = [judged.says]
     for one in judged.sent[:_LISTED]:
@@ -165,4 +219,6 @@ def lines(judged: Judged) -> list[str]:
         told.append(f"sent: by {one.by or 'a program'} to {one.to}{times}{what}")
     if len(judged.sent) > _LISTED:
         told.append(f"sent: {len(judged.sent) - _LISTED} more; --json lists all")
+    told += [f"contract: {_broken(one)}" for one in judged.violations[:_LISTED]]
+    told += [f"contract: {one}" for one in judged.doubts]
     return [*told, *(f"not complete: {gap.says} [{gap.remedy}]" for gap in judged.gaps)]

@@ -2,16 +2,32 @@
 passed. Called by the CLI.
 """
 
+import shutil
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from app.contract.actions import Mode
 from app.escape import as_json as json_of
+from app.gate import contract_file, statement
 from app.report.coverage import Gap
-from app.run import beside, confine, gate, summary, transparent
+from app.run import beside, confine, gate, predicate, summary, transparent
 from app.run.allowed import Allowed, Entry
-from app.run.perform import WAIT_SECONDS, performed, say
+from app.run.perform import WAIT_SECONDS, Performed, performed, say
 from app.settings import Settings
+
+
+class Stated(NamedTuple):
+    """Where the statement goes, what it is about (by default the command's program), and the
+    private key that signs it."""
+
+    path: Path
+    subjects: Sequence[str] = ()
+    key: Path | None = None
 
 
 def gated(
@@ -19,6 +35,8 @@ def gated(
     settings: Settings,
     *,
     allow: Sequence[Entry] = (),
+    contract: Path | None = None,
+    stated: Stated | None = None,
     mode: Mode | None = None,
     profiles: Sequence[str] = (),
     as_json: bool = False,
@@ -28,6 +46,11 @@ def gated(
 ) -> int:
     """Runs the command and returns the exit code: the command's if the gate passed, else one of
     `app.run.gate`. Raises RunError, LocalError."""
+    planned = contract_file.read(contract) if contract else None
+    if stated and stated.key:
+        statement.check_key(stated.key)
+    program = shutil.which(command[0]) if stated and not stated.subjects and command else None
+    about = [statement.of_file(Path(program))] if program else []
     queues, allowed = beside.Queues(), Allowed(allow)
     with performed(
         command,
@@ -43,7 +66,39 @@ def gated(
         gaps = list(queues.gaps())
         if reach := confine.lacking(privileged=transparent.privileged()):
             gaps.append(Gap(id="reach", count=1, says=reach, remedy="Linux 5.19 with Landlock"))
-        judged = gate.judge(found, found.records(), allowed, more=gaps, limits=beside.limits())
+        judged = gate.judge(
+            found,
+            found.records(),
+            allowed,
+            contract=planned,
+            more=gaps,
+            limits=beside.limits(),
+        )
+    _print(found, judged, as_json=as_json)
+    if stated:
+        about += map(statement.subject, stated.subjects)
+        made = predicate.of(
+            command,
+            judged,
+            code=found.code,
+            mode=mode,
+            profiles=found.profiles,
+            policy={
+                "allow": [str(entry) for entry in allow],
+                "contract": msgspec.to_builtins(statement.of_file(contract)) if contract else None,
+            },
+            began_ns=found.began_ns,
+            ended_ns=time.time_ns(),
+            transparent=found.transparent,
+        )
+        statement.write(stated.path, about, made, stated.key)
+        if not as_json:
+            by = f"signed with {stated.key}" if stated.key else "unsigned: --key signs it"
+            say(f"telemock: the statement is in {stated.path}, {by}")
+    return judged.code
+
+
+def _print(found: Performed, judged: gate.GateOutcome, *, as_json: bool) -> None:
     if as_json:
         document = {
             "exit_code": judged.code,
@@ -54,9 +109,8 @@ def gated(
             "coverage": found.coverage,
         }
         print(json_of(document), flush=True)
-        return judged.code
+        return
     for line in gate.lines(judged):
         say(f"telemock: {line}")
     if found.rows:
         print(summary.table(found.rows, sys.stderr), end="", file=sys.stderr, flush=True)
-    return judged.code

@@ -78,16 +78,18 @@ class Target(NamedTuple):
 
 
 class Interception:
-    """`brought` counts connections that were led to the sidecar, `passed` the others that are worth
-    a word, `programs` who made any."""
+    """`own` are our children. `brought` counts connections that were led to the sidecar, `passed`
+    the others that are worth a word, `programs` who made any."""
 
-    def __init__(self, notifications: Notifications, target: Target) -> None:
+    def __init__(
+        self, notifications: Notifications, target: Target, own: Collection[int] = ()
+    ) -> None:
         self._calls, self._target = notifications, target
         self.brought = 0
         self.passed: Counter[Passed] = Counter()
         self.left_out = 0  # of those, beyond NOTED
         self._lock = threading.Lock()
-        self._own, self._later = helpers.Own(), Later()
+        self._own, self._later = helpers.Own(own), Later()
         # (process, port) -> connected over UDP, which is a look for the way if TCP follows.
         self._looks: dict[tuple[int, int], Passed] = {}
         # What was answered to who sends to an address again and again, and until when it holds.
@@ -164,8 +166,7 @@ class Interception:
 
     def _address(self, sock: socket.socket, pid: int, raw: bytes, sends: bool) -> int | None:
         if unix := asked.unix(raw):
-            self._unix(sock, pid, unix)
-            return None
+            return self._unix(sock, pid, unix)
         found = asked.internet(raw, sock.family if sends else 0)
         if found is None:
             return None
@@ -179,7 +180,7 @@ class Interception:
             return self._datagrams(sock, pid, to, sends=sends)
         return None  # noted as it was made
 
-    def _unix(self, sock: socket.socket, pid: int, name: str) -> None:
+    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
         """A server of the command's own is no word worth, and a socket that nobody serves."""
         whole = helpers.name_in(name, pid)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
@@ -195,6 +196,7 @@ class Interception:
                     "\0" + name[1:] if name.startswith("@") else bytes(helpers.place_of(name, pid))
                 )
                 self._unix_peer(pid, whole, probe, once=True)
+        return None
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
         bound = peer.getpeername()
@@ -247,7 +249,14 @@ class Interception:
         if serving and not self._own.has(serving):
             self._note(LOCAL, pid, _written(to))
         elif not serving:  # refused, unless a rule of the kernel's leads it elsewhere
-            self._later.once_connected(sock, lambda _: self._note(LOCAL, pid, _written(to)))
+            self._later.once_connected(sock, lambda _: self._connected(pid, to))
+
+    def _connected(self, pid: int, to: Address) -> None:
+        """Its server may have come meanwhile."""
+        listening = [row for row in processes.tcp(pid) if row.state == processes.LISTEN]
+        serving = helpers.serving(listening, to)
+        if not (serving and self._own.has(serving)):
+            self._note(LOCAL, pid, _written(to))
 
     def _lead(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int:
         """Connects the command's own socket to the sidecar."""

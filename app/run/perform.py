@@ -14,10 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app import trust
-from app.client.running import running_app
 from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
+from app.contract.matching import Host
+from app.contract.processes import children
 from app.contract.record import CaptureRecord
 from app.contract.rules import Profile, RuleSet
 from app.escape import paragraphs, plain
@@ -26,6 +27,7 @@ from app.run import descendants, java, processes, summary, transparent, verdict
 from app.run.canary.plant import Planted
 from app.run.child import RunError, Watch, look_for, wait_for
 from app.run.interception import Passed
+from app.run.servers import Servers
 from app.run.stage import FailingHosts
 from app.settings import Settings
 
@@ -48,6 +50,8 @@ class Performed:
     source: Source | None = None
     boot: str = ""
     began_ns: int = 0
+    profiles: Sequence[Profile] = ()
+    transparent: bool = False
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -102,21 +106,23 @@ def performed(
             f"telemock: {PROXY_ONLY} ({refused}): a program that ignores the proxy variables goes "
             "past telemock, and the verdict will say so"
         )
+    others = children(os.getpid())  # not the command's, whatever they are
     descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
-        app = _app(settings, profiles, stack)
-        used = app.profiles()
+        lazy = strict and not refused and redirect is not False
+        servers = Servers(settings, profiles, stack, lazy=lazy)
+        hosts = servers.hosts()
         route = (
             None
             if refused or redirect is False
             else transparent.Transparent(
-                _exact(used),
+                _exact(hosts),
                 processes.free_port(),
                 settings.data,
                 failing,
-                _ports(used),
+                _ports(servers.profiles),
                 strict=strict,
             )
         )
@@ -132,38 +138,46 @@ def performed(
             environ_of_sidecar |= route.settings
             stack.callback(route.end)
         stdout = sys.stderr.fileno() if verbose else subprocess.DEVNULL
-        sidecar = _sidecar(settings, app, environ_of_sidecar, stdout)
-        stack.callback(sidecar.child.stop)
-        own = [child.pid for child in (app.child, sidecar.child) if child]
-        open_to_it = (sidecar.proxy,) if strict else (app.url, sidecar.proxy, sidecar.health)
+        if lazy:
+            proxy = servers.start_later(environ_of_sidecar, stdout, hosts)
+        else:
+            proxy = servers.start(environ_of_sidecar, stdout)
+        own = servers.own
+        open_to_it = (proxy,) if strict else (proxy, servers.app.url, servers.sidecar.health)
+        own += others
         ours = frozenset(map(_port_of, open_to_it))
         ca = settings.data / names.DIR_CA
-        variables = _variables(environ, ca, sidecar.proxy, route is not None, say)
-        watch = Watch(route, ours, own, started, planted)
+        variables = _variables(environ, ca, proxy, route is not None, say)
+        watch = Watch(route, ours, own, started, planted, servers.need)
         code = wait_for([*command], {**environ, **variables}, watch, output)
         survivors = descendants.wait(wait, own, say)
         passed, brought = watch.stop()
-        ended = sidecar.child.ended
+        ended = servers.started and servers.error is None and servers.sidecar.child.ended
         if ended:
-            say(f"telemock: the sidecar ended before the command: see {sidecar.child.console}")
+            console = servers.sidecar.child.console
+            say(f"telemock: the sidecar ended before the command: see {console}")
+        rows: Sequence[summary.Sent] = ()
+        lost: Mapping[str, int] = {}
+        source, boot, left = None, "", 0
         try:
-            if not app.answers():  # it was killed, or belonged to another run and ended with that
-                app = processes.start_app(settings.data, settings.logs, port=app.port)
-                stack.callback(app.stop)
-            if sidecar.child.ended:  # the new one delivers the spool of the old one
-                sidecar = sidecar._replace(child=_sidecar(settings, app, {}).child)
-            left, why = sidecar.not_taken()
-            sidecar.child.stop()  # it ends its exchanges and delivers the rest
-            if _is_left(settings.data / names.DIR_SPOOL, sidecar.boot, why):
-                left = max(left, 1)
-                _say_what_is_not_stored(left, why, sidecar.child.console, say)
-            else:
-                left = 0
-            source = stack.enter_context(connect(settings, app.url))
-            rows = summary.summed(summary.records(source, sidecar.boot, began))
-            lost = summary.lost(source, sidecar.boot, began)
+            if servers.error is not None:
+                raise servers.error
+            if servers.started:
+                servers.revive()
+                sidecar = servers.sidecar
+                boot = sidecar.boot
+                left, why = sidecar.not_taken()
+                sidecar.child.stop()  # it ends its exchanges and delivers the rest
+                if _is_left(settings.data / names.DIR_SPOOL, boot, why):
+                    left = max(left, 1)
+                    _say_what_is_not_stored(left, why, sidecar.child.console, say)
+                else:
+                    left = 0
+                source = stack.enter_context(connect(settings, servers.app.url))
+                rows = summary.summed(summary.records(source, boot, began))
+                lost = summary.lost(source, boot, began)
         except Exception as e:  # whatever it is, the exit code is still the command's
-            found = Performed(code, error=e)
+            found = Performed(code, error=e, passed=passed)
         else:
             coverage = verdict.of_run(
                 rows=rows,
@@ -178,49 +192,24 @@ def performed(
             )
             services = verdict.services(passed)
             found = Performed(
-                code, rows, lost, coverage, services, passed, None, source, sidecar.boot, began
+                code, rows, lost, coverage, services, passed, None, source, boot, began
             )
+        found.began_ns, found.profiles = began, servers.profiles
+        found.transparent = route is not None
         yield found
 
 
-def _app(settings: Settings, profiles: Sequence[str], stack: contextlib.ExitStack) -> processes.App:
-    """Uses the app that runs on this data directory, or starts one for this run."""
-    url = running_app(settings.data)
-    if url:
-        if profiles:
-            raise RunError(
-                f"an app runs on {settings.data} ({url}) with profiles of its own\n\n"
-                "hint: stop it, or give this run another TELEMOCK_DATA"
-            )
-        return processes.App(url, settings.data, None)
-    environ = {"TELEMOCK_PROFILES": ",".join(profiles)} if profiles else {}
-    app = processes.start_app(settings.data, settings.logs, environ=environ)
-    stack.callback(app.stop)
-    return app
-
-
-def _sidecar(
-    settings: Settings,
-    app: processes.App,
-    environ: Mapping[str, str],
-    stdout: int = subprocess.DEVNULL,
-) -> processes.RunningSidecar:
-    return processes.start_sidecar(
-        settings.data, settings.logs, app.url, environ=environ, stdout=stdout
-    )
-
-
-def _exact(profiles: Sequence[Profile]) -> list[str]:
-    """Hosts of the profiles, without suffixes, which an /etc/hosts cannot name."""
-    hosts = [host for profile in profiles for host in profile.hosts]
+def _exact(hosts: Sequence[Host]) -> list[str]:
+    """Without suffixes, which an /etc/hosts cannot name."""
     return list(dict.fromkeys(host.name for host in hosts if not host.suffix))
 
 
 def _ports(profiles: Sequence[Profile]) -> dict[str, frozenset[int]]:
     """Ports of hosts, and of suffixes, besides 80 and 443."""
     rules = RuleSet(tuple(profiles))
-    found = {host: rules.ports_of(host) for host in _exact(profiles)}
-    suffixes = [host for profile in profiles for host in profile.hosts if host.suffix]
+    hosts = [host for profile in profiles for host in profile.hosts]
+    found = {host: rules.ports_of(host) for host in _exact(hosts)}
+    suffixes = [host for host in hosts if host.suffix]
     found |= {f".{host.name}": frozenset(host.ports) for host in suffixes}
     return {host: ports for host, ports in found.items() if ports}
 

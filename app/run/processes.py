@@ -209,6 +209,15 @@ class RunningSidecar(NamedTuple):
         return max(0, left - sum(said.get("dropped", {}).values())), said.get("app_error", "")
 
 
+def require_sidecar() -> None:
+    """Raises LocalError where the sidecar is not installed."""
+    if importlib.util.find_spec("mitmproxy") is None:
+        raise LocalError(
+            "mitmproxy is not installed in this environment, so there is no sidecar to start\n\n"
+            "hint: pip install 'telemock[sidecar]', or make venv"
+        )
+
+
 def start_sidecar(
     data: Path,
     logs: Path,
@@ -222,11 +231,7 @@ def start_sidecar(
 
     `stdout` takes its capture lines, None puts them into the console file.
     """
-    if importlib.util.find_spec("mitmproxy") is None:
-        raise LocalError(
-            "mitmproxy is not installed in this environment, so there is no sidecar to start\n\n"
-            "hint: pip install 'telemock[sidecar]', or make venv"
-        )
+    require_sidecar()
 
     def start() -> RunningSidecar:
         return _sidecar(data, logs, app_url, environ or {}, stdout, stay)

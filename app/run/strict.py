@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
@@ -17,6 +17,7 @@ from app.contract import processes
 from app.contract.processes import Address
 from app.run import asked, helpers, route, seccomp
 from app.run.interception import (
+    BROKEN,
     DATAGRAMS,
     INHERITED,
     JOINED,
@@ -32,6 +33,9 @@ from app.run.seccomp import Notifications, Question
 _DNS, _QUIC = 53, 443
 # Who is asked about accounts of this machine has nobody else to ask.
 _ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/.*")
+# Services that look up names for others. Without them the C library does so itself: by files, or
+# by a resolver, which is seen.
+_NAMES = re.compile(r"(/var)?/run/(nscd/.*|systemd/resolve/.*|avahi-daemon/.*)")
 _SYN_SENT = 2
 
 
@@ -40,10 +44,14 @@ class Strict(Interception):
     for the proxy, whose port is the only one of `target.ours`."""
 
     def __init__(
-        self, notifications: Notifications, target: Target, own: Collection[int] = ()
+        self,
+        notifications: Notifications,
+        target: Target,
+        own: Collection[int] = (),
+        need: Callable[[], bool] = lambda: True,
     ) -> None:
-        super().__init__(notifications, target)
-        self._own = helpers.Own(own)
+        self._need = need
+        super().__init__(notifications, target, own)
 
     def note_inherited(self, pid: int) -> None:
         for fd in range(3):
@@ -63,6 +71,11 @@ class Strict(Interception):
                     self._note(JOINED, pid, "a group of hosts", once=True)
                 return None
         return super()._decide(call)
+
+    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
+        if _NAMES.fullmatch(helpers.name_in(name, pid)):
+            return errno.ECONNREFUSED
+        return super()._unix(sock, pid, name)
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
         if not _ACCOUNTS.fullmatch(name):
@@ -91,8 +104,16 @@ class Strict(Interception):
                 return None  # the kernel says so itself
         return super()._stream(sock, pid, to, listener)
 
+    def _lead(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int:
+        if not self._need():
+            self._note(BROKEN, pid, self._named(to))
+            return errno.ECONNREFUSED
+        return super()._lead(sock, pid, to, listener)
+
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
-        if to[1] not in self._target.ours:
+        if to[1] in self._target.ours:
+            self._need()
+        else:
             self._later.once_connected(
                 sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)
             )

@@ -31,7 +31,7 @@ _SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
 _HOSTS, _ROUTES = Path("/etc/hosts"), Path("/proc/net/route")
 _OWN = "hosts-"  # + a process id: that run's copy of /etc/hosts, until it is mounted
 # Without interception the one leads nowhere but here, the other nowhere at all (RFC 6666).
-_RANGES = (IPv4Network("127.116.0.0/16"), IPv6Network("100::/64"))
+DUMMIES = (IPv4Network("127.116.0.0/16"), IPv6Network("100::/64"))
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 _PROVED = ("127.0.0.1", 9)  # never connected to
@@ -124,7 +124,7 @@ class Transparent:
         *,
         strict: bool = False,
     ) -> None:
-        pairs = dummies.assign(hosts, _RANGES)
+        pairs = dummies.assign(hosts, DUMMIES)
         self._port, self._directory, self._more = port, directory, more
         self._failing, self._strict = failing, strict
         self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
@@ -176,14 +176,19 @@ class Transparent:
         self._ours.close()
         self._theirs.close()
 
-    def begin(self, ours: frozenset[int], own: Collection[int] = ()) -> Interception:
+    def begin(
+        self,
+        ours: frozenset[int],
+        own: Collection[int] = (),
+        need: Callable[[], bool] = lambda: True,
+    ) -> Interception:
         """Once the command's process runs: answers the kernel until `Interception.stop`."""
         self._theirs.close()
         _, fds, _, _ = socket.recv_fds(self._ours, 16, 1)
         self.end()  # the mount keeps what it needs
         target = Target(self._port, ours, self._hosts, self._failing, self._more)
         asked = seccomp.Notifications(fds[0])
-        return Strict(asked, target, own) if self._strict else Interception(asked, target)
+        return Strict(asked, target, own, need) if self._strict else Interception(asked, target)
 
 
 def may_name_hosts() -> bool:

@@ -75,11 +75,12 @@ PRINTING = [
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
-# What `run`, `rehearse` and `demo` print of captures is in their own tests;
+# What `run`, `rehearse`, `optout` and `demo` print of captures is in their own tests;
 # `status` and `restart` need a cluster; the others print nothing that was captured.
 ELSEWHERE = {
     "run",
     "rehearse",
+    "optout",
     "demo",
     "status",
     "restart",

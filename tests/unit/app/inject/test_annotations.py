@@ -26,8 +26,8 @@ def test_without_annotations_the_release_s_choices() -> None:
     assert isinstance(found, Wishes)
     assert [p.id for p in found.profiles] == ["cribl"]
     assert found[1:5] == ("observe", "loopback", ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), "")
-    assert (found.resources, found.appends, found.rehearse) == (chosen.both, False, "")
-    assert not found.canary
+    assert (found.resources, found.appends) == (chosen.both, False)
+    assert (found.rehearse, found.canary) == ("", False)
 
 
 def test_the_canary_is_asked_for_by_a_word() -> None:

@@ -152,13 +152,13 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
         container(env=[{"name": "NODE_EXTRA_CA_CERTS", "value": "/own.pem"}]),
         "container app sets NODE_EXTRA_CA_CERTS, which stays",
     ),
-    "canary_value": (annotated(canary="yes"), "is 'yes', expected true or false"),
     "rehearse_value": (
         annotated(rehearse="500"), "is '500', expected a fault, then one rule's PROFILE/RULE"
     ),
     "rehearse_mode": (
         annotated(rehearse="500 until 2h", mode="block"), "needs mode mock, and the mode is block"
     ),
+    "canary_value": (annotated(canary="yes"), "is 'yes', expected true or false"),
     "own_ca_value": (annotated(own_ca="yes"), "is 'yes', expected append"),
     "own_ca_appended": (
         lambda: inject(

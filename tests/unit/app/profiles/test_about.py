@@ -39,3 +39,17 @@ def test_a_pattern_names_fields(field: str) -> None:
 def test_another_pattern_is_refused_with_a_remedy(field: str) -> None:
     with pytest.raises(ValidationError, match="does not name a field"):
         DocumentedField(words="Version", fields=[field])
+
+
+@pytest.mark.parametrize("path", ["~/.config/vllm/do_not_track", "~/..a", "~/a b/c.d"])
+def test_a_switchs_file_lies_in_a_home(path: str) -> None:
+    assert Switch(files={path: ""}).files == {path: ""}
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/off", "off", "~", "~/", "~root/off", "~/../off", "~/a/../../off", "~/a/./b",
+             "~/a//b", "~/a\n", "~/" + "a/" * 11 + "a"],
+)  # fmt: skip
+def test_a_switchs_file_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError, match="is no file of a home directory"):
+        Switch(files={path: ""})

@@ -101,6 +101,15 @@ def test_the_inventory_has_every_field_with_its_class() -> None:
     ]  # fmt: skip
 
 
+def test_the_inbox_tells_each_shape_whose_class_is_sensitive_or_an_identifier() -> None:
+    shapes = {shape: class_of("query.x1", "string", shape) for shape in SHAPES}
+    assert SENSITIVE.keys() == {
+        shape
+        for shape, of in shapes.items()
+        if of.confidence >= SURE and (about(of.id) or of.id in members("identifier"))
+    }
+
+
 def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> None:
     rows = [
         NoteRow(
@@ -114,12 +123,3 @@ def test_known_values_are_told_by_source_and_way_and_are_nothing_withheld() -> N
         count=2,
     )  # fmt: skip
     assert withheld(rows) == masked([], (), rows) == []
-
-
-def test_the_inbox_tells_each_shape_whose_class_is_sensitive_or_an_identifier() -> None:
-    shapes = {shape: class_of("query.x1", "string", shape) for shape in SHAPES}
-    assert SENSITIVE.keys() == {
-        shape
-        for shape, of in shapes.items()
-        if of.confidence >= SURE and (about(of.id) or of.id in members("identifier"))
-    }

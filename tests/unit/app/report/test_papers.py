@@ -43,3 +43,10 @@ def test_what_a_file_does_not_state_is_asked_for(tmp_path: Path) -> None:
 
 def test_profiles_that_ship_state_it_all() -> None:
     assert [p.profile for p in papers_of(load(built_in()).written) if p.asked] == []
+
+
+def test_a_switch_is_told_in_words() -> None:
+    (paper,) = papers_of(load(["vllm"]).written)
+    assert paper.opt_out == [
+        "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1", "a file ~/.config/vllm/do_not_track",
+    ]  # fmt: skip

@@ -66,7 +66,7 @@ def test_the_commands_own_streams_are_ours():
 
 def test_what_the_command_prints_goes_to_the_file_that_was_given(tmp_path):
     printed = tmp_path / "printed"
-    command = ["sh", "-c", "echo out; echo err >&2"]
+    command = ["sh", "-c", "cat; echo out; echo err >&2"]  # nobody types, so `cat` ends at once
     with printed.open("wb") as file:
         number = file.fileno()
         call = f"main(lambda: wait_for({command}, os.environ, None, {number}))"
@@ -74,6 +74,7 @@ def test_what_the_command_prints_goes_to_the_file_that_was_given(tmp_path):
             [sys.executable, "-c", f"{IN_A_PROCESS}\n{call}"],
             pass_fds=[number],
             capture_output=True,
+            input=b"typed\n",
             check=True,
         )
     assert printed.read_text() == "out\nerr\n"

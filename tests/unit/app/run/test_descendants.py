@@ -12,7 +12,7 @@ from app.run import descendants
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="adoption is Linux'")
 
 PRELUDE = """
-import os, signal, subprocess, sys, threading, time
+import os, signal, subprocess, sys, tempfile, threading, time
 from app.contract.processes import children
 from app.run import descendants as d
 said = []
@@ -82,3 +82,17 @@ def test_programs_are_named_and_the_rest_is_counted():
     programs = [Program("node", 1), Program("", 2), Program("sh", 3), Program("sh", 4)]
     assert descendants.named(programs[:1]) == "node (pid 1)"
     assert descendants.named(programs, 2) == "node (pid 1), a process (pid 2) and 2 more"
+
+
+def test_what_is_left_is_ended_and_our_own_children_are_not():
+    out = run("""
+os.chdir(tempfile.mkdtemp())
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+stubborn += "print(1, flush=True); time.sleep(60)"
+subprocess.run(["sh", "-c", f"sleep 60 & {sys.executable} -c '{stubborn}' > out & "
+                            "while [ ! -s out ]; do sleep 0.05; done"])
+print(len(d.left([own.pid])))
+d.end([own.pid], 0.5)
+print(d.left([own.pid]), own.poll(), children(os.getpid()) == [own.pid])
+""")
+    assert out.splitlines() == ["2", "[] None True"]

