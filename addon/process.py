@@ -32,9 +32,10 @@ from addon.wiring import Wiring
 from app.contract import presence, state
 from app.contract.actions import FORWARDED
 from app.contract.canary.spec import Spec
+from app.contract.dummies import with_ports
 from app.contract.files import tighten, write_whole
 from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
-from app.contract.presence import Presence
+from app.contract.presence import UNLED, Presence
 from app.contract.record import CaptureRecord, bracketed
 from app.contract.rules import Bundle, RuleSet
 from app.otel.export import Exporter
@@ -266,8 +267,21 @@ class Process:
             began_ns=self._began_ns,
             # Of `telemock run` the counter would be the whole machine's.
             quic_refused=unreachables_sent() if options.redirected and not options.run else 0,
+            unled=self._unled(),
         )
         return {HEADER_PRESENCE: presence.encode(said)}
+
+    def _unled(self) -> str:
+        """Ports of redirected hosts that the profiles name since, for `Presence`."""
+        options = self.options
+        if options.run or "profiles" not in vars(self):  # which are asked for the first time
+            return ""
+        rules = self.profiles.rules
+        lacking = {
+            host: sorted(rules.ports_of(host).difference(options.ports.get(host, ())))
+            for host in dict.fromkeys(options.stands_for.values())
+        }
+        return with_ports(lacking)[:UNLED]
 
     def ready(self) -> str:
         return self._state

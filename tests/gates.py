@@ -24,7 +24,7 @@ import os
 if os.getpid() != 1:
     words = open("/proc/self/cmdline").read().split("\\0")[:-1]
     os.execvp("unshare", ["unshare", "-pf", "--mount-proc", "--kill-child", *words])
-import json, os, socket, subprocess, sys, threading, time
+import contextlib, json, os, socket, subprocess, sys, threading
 folder, files, runs, before = map(json.loads, sys.argv[1:])
 os.chdir(folder)
 def mount(at): subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
@@ -39,7 +39,9 @@ def serve(sock):
     def hand_over():
         while True:
             taken = sock.accept()[0]; kept.append(taken)
-            if sock.family == socket.AF_UNIX: socket.send_fds(taken, [b"x"], [taken.fileno()])
+            with contextlib.suppress(OSError):
+                if sock.family == socket.AF_UNIX:
+                    socket.send_fds(taken, [b"x"], [taken.fileno()])
     threading.Thread(target=hand_over, daemon=True).start()
 def bound(family, kind, to):
     sock = socket.socket(family, kind); sock.bind(to); kept.append(sock)

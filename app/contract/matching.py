@@ -84,11 +84,13 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: tuple[Value, ...] = ()
     body: tuple[Value, ...] = ()
 
+    @property
+    def is_bare(self) -> bool:
+        """True without a condition that only a request can meet."""
+        return not (self.methods or self.paths or self.query or self.headers or self.body)
+
     def takes_lines(self, host: str) -> bool:
-        """True if it holds for the host, and has no condition that only a request can meet."""
-        if self.methods or self.paths or self.query or self.headers or self.body:
-            return False
-        return not self.hosts or any(h.matches(host) for h in self.hosts)
+        return self.is_bare and (not self.hosts or any(h.matches(host) for h in self.hosts))
 
 
 class Seen(msgspec.Struct, kw_only=True):

@@ -17,17 +17,20 @@ from app.contract.record import Count
 FORMS = ("proxy", "run", "hosts", "loopback", "all")
 APP = "app"  # the app's own: requests that reach the mock without a sidecar
 
+UNLED = 1024  # characters
 _Word = Annotated[str, msgspec.Meta(max_length=32)]
 
 
 class Presence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`form` is one of FORMS, `mode` the sidecar's. `quic_refused` only grows, and counts in the
-    sidecar's network namespace."""
+    sidecar's network namespace. `unled` are HOST:PORT, comma separated, that profiles name since,
+    and the redirect does not lead."""
 
     form: _Word = ""
     mode: _Word = ""
     began_ns: Count = 0
     quic_refused: Count = 0
+    unled: Annotated[str, msgspec.Meta(max_length=UNLED)] = ""
 
 
 _decoder = msgspec.json.Decoder(Presence)

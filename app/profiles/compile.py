@@ -161,7 +161,7 @@ class _Compiler:
                 if not any(h.covers(host) for h in hosts):
                     message = f"{text!r} is not one of the profile's hosts"
                     self._wrong(f"{where}.match.hosts[{n}]", text, message, "add it to `hosts`")
-            if earlier := taken_before(compiled, rules):
+            if earlier := taken_before(compiled, rules, lines=any(h.ports for h in hosts)):
                 message = (
                     f"rule {rule.id!r} never matches: {earlier.id!r} before it takes all it could"
                 )

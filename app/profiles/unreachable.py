@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from app.contract.rules import Match, Path, Rule
 
 
-def taken_before(rule: Rule, earlier: Sequence[Rule]) -> Rule | None:
-    """Returns the first of `earlier` that matches whatever `rule` matches."""
-    return next((e for e in earlier if _covers(e.match, rule.match)), None)
+def taken_before(rule: Rule, earlier: Sequence[Rule], *, lines: bool = False) -> Rule | None:
+    """Returns the first of `earlier` that matches whatever `rule` matches. `lines`: there may be
+    what is no HTTP, which rules without conditions take."""
+    others = [e for e in earlier if e.match.is_bare or not (lines and rule.match.is_bare)]
+    return next((e for e in others if _covers(e.match, rule.match)), None)
 
 
 def _covers(wide: Match, narrow: Match) -> bool:

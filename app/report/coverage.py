@@ -41,6 +41,11 @@ BLIND_SPOTS: Mapping[str, BlindSpot] = {
         "name them in the profile, or use redirect all",
         open=True,
     ),
+    "unled_ports": BlindSpot(
+        "a profile names ports of a host since after the pod's start, which are not redirected",
+        "restart the pod: `telemock status` names the ports",
+        open=True,
+    ),
     "form_unknown": BlindSpot(
         "a sidecar did not tell how connections are brought to it",
         "restart the pod, so that it gets a sidecar of this version",

@@ -54,6 +54,7 @@ def noted(row: BootRow | None, one: Heard) -> BootRow:
             mode=said.mode if said.form else before.mode,
             began_ns=said.began_ns or before.began_ns,
             quic_refused=max(said.quic_refused, before.quic_refused),
+            unled=said.unled if said.form else before.unled,
         ),
     )
 

@@ -137,6 +137,8 @@ def _of_boots(who: _Who, boots: Sequence[BootRow], watch: WatchedUntil) -> Witne
         blind=list(_blind(frozenset(forms))),
         away=_away(boots, watch.until) if who != ("", "") else [],
     )
+    if any(boot.said.unled for boot in boots):
+        one.blind.append("unled_ports")
     one.underway, one.waiting, one.lost = _account(boots, watch)
     return one
 

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 
 from app.contract import processes
 from app.contract.processes import Address
+from app.contract.record import Program
 from app.run import asked, helpers, route, seccomp
 from app.run.interception import (
     BROKEN,
@@ -25,7 +26,9 @@ from app.run.interception import (
     LOOKUP,
     SERVICE,
     UNREACHED,
+    UNRECORDED,
     Interception,
+    Passed,
     Target,
 )
 from app.run.seccomp import Notifications, Question
@@ -51,6 +54,7 @@ class Strict(Interception):
         need: Callable[[], bool] = lambda: True,
     ) -> None:
         self._need = need
+        self.led: dict[int, Passed] = {}
         super().__init__(notifications, target, own)
 
     def note_inherited(self, pid: int) -> None:
@@ -108,11 +112,19 @@ class Strict(Interception):
         if not self._need():
             self._note(BROKEN, pid, self._named(to))
             return errno.ECONNREFUSED
-        return super()._lead(sock, pid, to, listener)
+        error = super()._lead(sock, pid, to, listener)
+        self._led(pid, self._named(to), sock)
+        return error
+
+    def _led(self, pid: int, to: str, sock: socket.socket) -> None:
+        program = Program(processes.name_of(pid), pid)
+        with self._lock:
+            self.led[sock.getsockname()[1]] = Passed(UNRECORDED, program, to)
 
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
         if to[1] in self._target.ours:
             self._need()
+            self._later.once_connected(sock, partial(self._led, pid, "the proxy"))
         else:
             self._later.once_connected(
                 sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)

@@ -94,6 +94,11 @@ PASSED: Mapping[str, Kind] = {
         "socket",
         "sockets",
     ),
+    way.UNRECORDED: Kind(
+        "that the sidecar has no record of: they ended before it was told what for (told by a "
+        "gate alone)",
+        "see what it is; a firewall closes it to the command",
+    ),
     way.BROKEN: Kind(
         "that did not reach the sidecar, and failed",
         "the sidecar's console file says why it ended",

@@ -118,6 +118,63 @@ def test_a_broken_one_stops_no_restart(cluster: Cluster, release: Release, cribl
     assert "the app: a profile is refused: " in said.stderr and "e2e.yaml" in said.stderr
 
 
+LINE = "<14>version=3.9.1;hostname=web-7;api_key=SECRET-OF-E2E"
+SEND = f"""
+const tls = require('tls'), fs = require('fs');
+const ca = fs.readFileSync(process.env.NODE_EXTRA_CA_CERTS);
+const s = tls.connect({{host: 'telemetry.e2e.test', port: 61833, ca}});
+s.on('secureConnect', () => s.end('{LINE}\\n'));
+s.on('error', (e) => {{ console.log(e.code); process.exit(0); }});
+s.on('close', () => console.log('sent'));
+"""
+
+
+def test_a_profile_s_own_ports_are_redirected_and_their_lines_recorded(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    """A pod keeps the ports that it started with, and is told to be restarted for new ones."""
+    profiles = {"profiles": "cribl,e2e"}
+    old = cribl.start("before-ports", annotations=profiles)
+    before = health(cluster, release)["etag"]
+    ports = PROFILE.replace(
+        "[telemetry.e2e.test]", "[{name: telemetry.e2e.test, ports: [4319, 61833]}]"
+    )
+    put(cluster, release, ports.replace("match: {path: {prefix: /}}", "match: {}") % "by port")
+    until(lambda: health(cluster, release)["etag"] != before, "the app has the profile", 120)
+    etags = [health(cluster, release)["etag"]]
+    for pod in release.injector_pods():
+        until(
+            lambda pod=pod: (
+                cluster.ask(pod, 9443, "/health", scheme="https")["profiles"]["etag"] in etags
+            ),
+            "an injector has it",
+            120,
+        )
+    for redirect in ("hosts", "loopback"):
+        name = f"ports-{redirect}"
+        node = cribl.start(name, annotations={**profiles, "redirect": redirect})
+        answer = until(
+            lambda node=node: [
+                a for a in [cribl.call(node, "https://telemetry.e2e.test:4319/x")] if "body" in a
+            ],
+            "the sidecar has the profile",
+        )[0]
+        assert base64.b64decode(answer["body"]) == b"by port\n"
+        assert cluster.run(node, "cribl", "node", "-e", SEND).strip() == "sent"
+        workload = f"{cribl.namespace}/{node['metadata']['name']}"
+        (line,) = until(
+            lambda workload=workload: release.captures(kind="message", workload=workload),
+            "the line is recorded",
+        )
+        assert (line["profile"], line["rule"], line["action"]) == ("e2e", "all", "mock")
+        assert line["message"]["body"]["text"] == f"{LINE.partition('SECRET')[0]}***\n"
+    assert cluster.run(old, "cribl", "node", "-e", SEND).strip() == "ECONNREFUSED"
+    said = subprocess.run(
+        [TELEMOCK, "status", "-n", cribl.namespace], capture_output=True, text=True, timeout=60
+    )
+    assert "telemetry.e2e.test:4319, telemetry.e2e.test:61833" in said.stdout + said.stderr
+
+
 def test_helm_refuses_a_broken_one_before_it_changes_anything(
     release: Release, values: dict[str, Any]
 ) -> None:

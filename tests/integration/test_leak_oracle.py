@@ -48,6 +48,11 @@ class Lab:
             for host in (*HOSTS, HOST + ".", "nobody.test")
             for port, vendor in ((443, self.tls), (80, self.plain))
         ]
+        resolve += [
+            f"{host}:{port}=127.0.0.1:{vendor.port}"
+            for host in (HOST, corpus.LINES)
+            for port, vendor in zip(corpus.PORTS, (self.tls, self.plain), strict=True)
+        ]
         environ = {
             "TELEMOCK_MODE": mode,
             "TELEMOCK_UPSTREAM_CA": str(ca),

@@ -76,7 +76,10 @@ print(s.connect_ex(({0!r}, {1})))
 def test_another_port_of_the_outside_is_named(tmp_path, address, port, mode):
     done = Done(tmp_path, *mode, "--", *python(CONNECT.format(address, port, 0.3)))
     to = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    assert "not complete: 1 connection to ports other than 80 and 443" in done.verdict
+    assert (
+        "not complete: 1 connection to ports other than 80, 443 and those of profiles"
+        in done.verdict
+    )
     assert "python (pid " in done.verdict and f") to {to} [" in done.verdict
     assert "no request" not in done.err
 

@@ -18,7 +18,7 @@ OTHERS = ("wild.test", "other.test", "third.test")
 REAL6 = "2606:1::9"  # a way there, and nobody
 HOSTS = f"127.0.0.1 localhost\n{REAL6} both.test\n{REAL} both.test\n" + "".join(
     f"{NOBODY if host == 'closed.test' else REAL} {host}\n"
-    for host in (*OTHERS, "a.wild.test", "deep.b.wild.test", "closed.test")
+    for host in (*OTHERS, "lines.test", "a.wild.test", "deep.b.wild.test", "closed.test")
 )
 NETWORK = (
     *networks.WIRE,
@@ -33,8 +33,9 @@ id: wild
 title: By suffix, for tests
 licence: {class: none, note: made up}
 evidence: [{claim: none, source: made up, verified: 2026-11-29}]
-hosts: [.wild.test]
+hosts: [{name: .wild.test, ports: [4319]}, {name: lines.test, ports: [61833]}]
 rules:
+  - {id: lines, match: {hosts: [lines.test]}, action: mock}
   - {id: all, match: {path: /}, action: mock, answer: {body: "answered here\\n"}}
 """
 # In a network namespace of its own, at the other end of the wire.
@@ -175,3 +176,29 @@ def test_the_real_certificate_is_the_hosts_own(tmp_path: Path) -> None:
         tmp_path, f"{PAST} https://other.test/ || echo untrusted >&2", "--discover", before=[]
     )
     assert "untrusted" in told
+
+
+LINES = """
+import socket, ssl
+context = ssl._create_unverified_context()
+with socket.create_connection(("lines.test", 61833), 5) as plain:
+    with context.wrap_socket(plain, server_hostname="lines.test") as s:
+        s.sendall(b"<14>version=3.9.1;hostname=web-7\\n")
+"""
+
+
+@AS
+def test_a_profile_s_own_ports_are_led_and_their_lines_recorded(
+    tmp_path: Path, before: list[str]
+) -> None:
+    (tmp_path / "lines.py").write_text(LINES)
+    command = (
+        f"{PAST} https://a.wild.test:4319/; {sys.executable} lines.py; "
+        f"{PAST} --connect-timeout 1 http://third.test:61834/ 2>&1 | head -c 9"
+    )
+    said, told = run(tmp_path, command, before=before)
+    assert said.splitlines() == ["answered here", "curl: (7)"]
+    assert "not complete: 1 connection to ports other than 80, 443 and those of profiles" in told
+    rows = {line.split()[0]: line for line in told.splitlines() if ".test" in line.split(" ")[0]}
+    assert set(rows) == {"a.wild.test", "lines.test"}
+    assert all("answered here" in row for row in rows.values())

@@ -15,8 +15,10 @@ from tests.leaks.entrances import Request
 from tests.sidecar import HOST
 
 OTHER, STRICT, BODY = "other.test", "strict.test", "body.test"
-HOSTS = (HOST, OTHER, STRICT, BODY)
-VOUCHED = (HOST, STRICT, BODY)
+LINES = "lines.test"  # a host with ports of its own, where a rule takes whatever comes
+PORTS = (61833, 4319)
+HOSTS = (HOST, OTHER, STRICT, BODY, LINES)
+VOUCHED = (HOST, STRICT, BODY, LINES)
 
 Expected = Literal["kept", "passes", "closed", "second"]
 
@@ -41,12 +43,13 @@ def bundle() -> r.Bundle:
     made = r.Profile(
         id="made",
         title="Made up",
-        hosts=(r.Host(STRICT, unmatched="block"), r.Host(BODY)),
+        hosts=(r.Host(STRICT, unmatched="block"), r.Host(BODY), r.Host(LINES, ports=PORTS)),
         rules=(
             r.Rule("event", "mock", event, answer_at="sidecar"),
             r.Rule("asked", "mock", asked, answer_at="sidecar"),
             r.Rule("beat", "mock", beat, answer_at="sidecar"),
             r.Rule("public", "pass", public),
+            r.Rule("lines", "mock", r.Match(hosts=(r.Host(LINES),)), answer_at="sidecar"),
         ),
     )
     return r.Bundle(
@@ -85,6 +88,20 @@ WHO: list[tuple[str, dict[str, object], tuple[str, ...]]] = [
     ("a dot behind", {"hosts": (HOST + ".",), "to": HOST + "."}, HTTP1),
     ("a port", {"hosts": (HOST + ":443",)}, ()),
     ("an odd port", {"hosts": (HOST + ":0443",)}, HTTP1),
+    ("another port", {"hosts": (HOST + ":4319",)}, ()),
+    ("a port that there is not", {"hosts": (HOST + ":99999",)}, ()),
+    ("an empty port", {"hosts": (HOST + ":",)}, ()),
+    ("two ports", {"hosts": (HOST + ":443:4319",)}, HTTP1),
+    ("another port, CONNECT another", {"hosts": (HOST + ":4319",), "to": OTHER}, HTTP1),
+    ("an IPv6 literal with a port", {"hosts": ("[2001:db8::9]:4319",)}, ()),
+    ("CONNECT to another port", {"port": 4319}, ("connect tls", "connect plain", "connect h2")),
+    ("absolute form with a port", {"to": HOST + ":4319"}, ("absolute",)),
+    ("absolute form with a port in a tunnel",
+     {"hosts": (OTHER,), "to": OTHER, "target": f"http://{HOST}:4319/telemetry/{Q}"},
+     ("connect plain",)),
+    ("absolute form with a port on the way",
+     {"hosts": (OTHER,), "target": f"http://{HOST}:4319//telemetry/{Q}"}, TLS),
+    ("another port in :path", {"target": f"{HOST}:4319/telemetry/{Q}"}, HTTP2),
     ("user and word", {"hosts": (f"u:p@{HOST}",), "to": OTHER}, HTTP1),
     ("encoded", {"hosts": ("cdn%2ecribl%2eio",), "to": OTHER}, HTTP1),
     ("brackets", {"hosts": (f"[{HOST}]",), "to": OTHER}, HTTP1),
@@ -143,6 +160,14 @@ UNREADABLE = [
     b"Transfer-Encoding: chunked\r\nx: {mark}\r\n\r\n",
 ]  # fmt: skip
 
+# What a rule for lines takes, whatever it is.
+RAW = [
+    b"<14>version=3.9;lic={mark}\n", b"{mark}", b"\n{mark}", b"\x00\xff{mark}" * 3,
+    b"<14>a=1\nGET /telemetry/?{mark} HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n",
+    b"POST {mark}", b"GET / HTTP/1.1\r\nx: {mark}", b"x" * 70_000 + b"{mark}\n",
+    b"\x16\x03{mark}", b"\x16\x03\x01\x00\x05{mark}",
+]  # fmt: skip
+
 _DL = b"GET /dl/x HTTP/1.1\r\nHost: cdn.cribl.io\r\n"
 _TELEMETRY = b"GET /telemetry/ HTTP/1.1\r\nHost: cdn.cribl.io\r\n\r\n"
 _SPELLED = b"GET //telemetry/?{mark} HTTP/1.1\r\nHost: cdn.cribl.io\r\nConnection: close\r\n\r\n"
@@ -183,6 +208,18 @@ def cases() -> list[Case]:
         )
         for raw in UNREADABLE
     ]
+    there = {"hosts": (LINES,), "sni": LINES, "to": LINES}
+    found += [
+        Case(f"a line on {port}: {raw[:40]!r}", Request(**there, raw=raw, port=port, ends=True),  # type: ignore[arg-type]
+             "kept", ("connect tls", "connect plain"))
+        for raw in (*UNREADABLE, *RAW) for port in PORTS
+    ]  # fmt: skip
+    found += [
+        Case(f"HTTP on {port}", Request(**(there | more), port=port), "kept",  # type: ignore[arg-type]
+             ("connect tls", "connect plain", "connect h2"))
+        for more in ({}, {"hosts": (f"{LINES}:{PORTS[0]}",)}, {"hosts": (OTHER,)}, {"hosts": ()})
+        for port in (*PORTS, 9)
+    ]  # fmt: skip
     ways = (*TLS, "connect plain", "direct plain")
     found += [Case(f"second {raw!r}", Request(raw=raw), "second", ways) for raw in SECOND]
     found += [Case(t, Request(t), "passes") for t in PASSING]

@@ -34,6 +34,8 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     raw: bytes | None = None
+    port: int = 0  # 0: the web's
+    ends: bool = False  # the client sends no more, and waits for no answer
 
     def wire(self, mark: str, absolute: str = "") -> bytes:
         """As HTTP/1 sends it."""
@@ -72,12 +74,13 @@ class Ways:
                 return exchange(connection, request.wire(mark, f"http://{request.to}"))
         kind = way.split()[1]
         try:
-            plain = self._plain(way, request, 80 if kind == "plain" else 443)
+            port = request.port or (80 if kind == "plain" else 443)
+            plain = self._plain(way, request, port)
         except ConnectionError as e:
             return str(e).encode()
         with plain:
             if kind == "plain":
-                return exchange(plain, request.wire(mark))
+                return exchange(plain, request.wire(mark), ends=request.ends)
             trust = self.sidecar.trust()
             if kind == "h2":
                 trust.set_alpn_protocols(["h2"])
@@ -88,7 +91,9 @@ class Ways:
             with trust.wrap_socket(plain, server_hostname=request.sni) as tls:
                 self._assert_ours(tls)
                 return (
-                    http2(tls, request, mark) if kind == "h2" else exchange(tls, request.wire(mark))
+                    http2(tls, request, mark)
+                    if kind == "h2"
+                    else exchange(tls, request.wire(mark), ends=request.ends)
                 )
 
     def _assert_ours(self, tls: ssl.SSLSocket) -> None:
@@ -108,11 +113,15 @@ class Ways:
         return connection
 
 
-def exchange(connection: socket.socket, data: bytes) -> bytes:
+def exchange(connection: socket.socket, data: bytes, *, ends: bool = False) -> bytes:
     """What comes back for these bytes, until the other end closes. A timeout is a fault."""
     parts = []
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         connection.sendall(data)
+        if ends and isinstance(connection, ssl.SSLSocket):
+            connection = connection.unwrap()
+        elif ends:
+            connection.shutdown(socket.SHUT_WR)
         while received := connection.recv(1 << 16):
             parts.append(received)
     return b"".join(parts)

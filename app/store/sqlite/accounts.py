@@ -43,16 +43,17 @@ def note(connection: sqlite3.Connection, heard: Sequence[Heard]) -> None:
     """Stores when boots were heard of. Skips another pod's boot."""
     connection.executemany(
         "INSERT INTO boot(boot, namespace, pod, node, max_seq, count, first_ns, last_ns, heard_ns,"
-        " gone, form, mode, began_ns, quic_refused) VALUES (?,?,?,'',0,0,?,?,?,?,?,?,?,?)"
+        " gone, form, mode, began_ns, quic_refused, unled) VALUES (?,?,?,'',0,0,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (boot) DO UPDATE SET heard_ns=max(heard_ns, excluded.heard_ns),"
         " gone=max(gone, excluded.gone), form=iif(excluded.form='', form, excluded.form),"
         " mode=iif(excluded.form='', mode, excluded.mode),"
         " began_ns=iif(excluded.began_ns=0, began_ns, excluded.began_ns),"
-        " quic_refused=max(quic_refused, excluded.quic_refused)"
+        " quic_refused=max(quic_refused, excluded.quic_refused),"
+        " unled=iif(excluded.form='', unled, excluded.unled)"
         " WHERE excluded.pod IN ('', pod) AND excluded.namespace IN ('', namespace)",
         [
             (h.boot, h.namespace, h.pod, h.at_ns, h.at_ns, h.at_ns, h.left, h.said.form,
-             h.said.mode, h.said.began_ns, h.said.quic_refused)
+             h.said.mode, h.said.began_ns, h.said.quic_refused, h.said.unled)
             for h in heard
         ],
     )  # fmt: skip

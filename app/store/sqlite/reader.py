@@ -279,7 +279,7 @@ class Reader:
     def boots(self) -> list[BootRow]:
         rows = self.connection.execute(
             "SELECT boot, namespace, pod, node, max_seq, count, first_ns, last_ns, numbered, lost,"
-            " ended, heard_ns, gone, form, mode, began_ns, quic_refused"
+            " ended, heard_ns, gone, form, mode, began_ns, quic_refused, unled"
             " FROM boot ORDER BY first_ns, id"
         )
         return [_boot(*row) for row in rows]
@@ -363,7 +363,7 @@ def _rows_of(rollup: Rollup, scope: Scope, profile: str) -> tuple[str, str, list
 def _boot(
     boot: str, namespace: str, pod: str, node: str, max_seq: int, count: int, first: int, last: int,
     numbered: int, lost: str, ended: int, heard: int, left: int, form: str, mode: str, began: int,
-    quic_refused: int,
+    quic_refused: int, unled: str,
 ) -> BootRow:  # fmt: skip
     account = account_of(boot, numbered, lost, ended)
     gone, why = missing(account, max_seq, count)
@@ -371,7 +371,9 @@ def _boot(
         boot=boot, namespace=namespace, pod=pod, node=node, max_seq=max_seq, count=count,
         numbered=account.numbered, missing=gone, lost=why, ended=account.ended, first_ns=first,
         last_ns=last, heard_ns=heard, left=bool(left),
-        said=Presence(form=form, mode=mode, began_ns=began, quic_refused=quic_refused),
+        said=Presence(
+            form=form, mode=mode, began_ns=began, quic_refused=quic_refused, unled=unled,
+        ),
     )  # fmt: skip
 
 

@@ -235,6 +235,7 @@ MIGRATIONS = (
     inbox.TABLES,
     sketches.TABLES,
     classes.TABLES,
+    "ALTER TABLE boot ADD COLUMN unled TEXT NOT NULL DEFAULT '';",
 )
 VERSION = len(MIGRATIONS)
 

@@ -10,6 +10,8 @@ from mitmproxy import options as mitmproxy_options
 from addon import options
 from addon.process import Process, token_reader, written
 from app.contract import presence
+from app.contract.names import HEADER_PRESENCE
+from app.contract.rules import Bundle, Host, Profile, Rule, RuleSet
 from tests.peers import App
 from tests.sidecar import bundle_of, rule, sidecar
 from tests.waiting import wait_for
@@ -118,3 +120,30 @@ def test_every_request_to_the_app_says_how_connections_come(
     said = [presence.decode(value.decode()) for value in app.presence]
     assert {(one.form, one.quic_refused) for one in said} == {expected}
     assert {one.mode for one in said} == {"observe"} and said[0].began_ns > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "unled"),
+    [
+        ({}, "cdn.cribl.io:4319,cdn.cribl.io:6514"),
+        ({"TELEMOCK_PORTS": "cdn.cribl.io:4319"}, "cdn.cribl.io:6514"),
+        ({"TELEMOCK_PORTS": "cdn.cribl.io:4319,cdn.cribl.io:6514"}, ""),
+        ({"TELEMOCK_HOSTS": "100.64.0.1=other.example"}, ""),
+        ({"TELEMOCK_TRANSPARENT": "", "TELEMOCK_HOSTS": "", "MITM_PORT": "0"}, ""),
+        ({"TELEMOCK_RUN": "1"}, ""),  # which leads them itself
+    ],
+)
+def test_ports_that_a_profile_names_since_the_start_are_told(
+    tmp_path: Path, more: dict[str, str], unled: str
+) -> None:
+    named = Host("cdn.cribl.io", ports=(6514, 4319))
+    rules = Bundle(RuleSet((Profile("p", "", (named,), (Rule("all", "mock"),)),)))
+    environ = {
+        "TELEMOCK_DATA": str(tmp_path / "data"),
+        "TELEMOCK_TRANSPARENT": "127.0.0.1:17443",
+        "TELEMOCK_HOSTS": "100.64.0.1=cdn.cribl.io,100::1=cdn.cribl.io",
+    }
+    process = Process(options.load(environ | more), rules)
+    assert presence.decode(process._presence()[HEADER_PRESENCE]).unled == unled
+    process.profiles._api.close()
+    process.stop()

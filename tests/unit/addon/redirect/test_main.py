@@ -285,3 +285,26 @@ holder.terminate()
 print(holder.wait(20), "telemock" in tables())
 """).splitlines()
     assert out == ["0 False"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", ["hosts", "all"])
+def test_a_host_s_own_ports_are_redirected_for_its_addresses_alone(namespace, mode):
+    out = namespace(f"""
+held = [serve("127.0.0.1"), serve("::1"), serve("0.0.0.0", 61833)]
+hosts = HOSTS + ",192.0.2.2=kong.test,100::2=kong.test"
+done = redirect("--mode", "{mode}", "--ports", "kong.test:61833,kong.test:4319", hosts=hosts)
+print(done.returncode, done.stdout, done.stderr)
+print(ask("192.0.2.2", 61833), ask("192.0.2.2", 4319), ask("100::2", 61833), ask("192.0.2.2", 443))
+print(ask("192.0.2.1", 61833), ask("192.0.2.2", 61834), ask("100::1", 4319))
+print(ask("127.0.0.1", 61833))
+print(redirect("--remove").returncode, "telemock" in tables())
+""").splitlines()
+    assert out[0].startswith("0 redirected: 192.0.2.1 (cdn.cribl.io), 100::1 (cdn.cribl.io), ")
+    assert "192.0.2.2 (kong.test, 61833, 4319)" in out[0]
+    assert out[-4:] == [
+        "127.0.0.1 17443 127.0.0.1 17443 ::1 17443 127.0.0.1 17443",
+        "ConnectionRefusedError ConnectionRefusedError ConnectionRefusedError",
+        "0.0.0.0 61833",
+        "0 False",
+    ]

@@ -7,7 +7,7 @@ from app.report import coverage
 
 
 def test_what_is_sent_is_read() -> None:
-    said = Presence(form="hosts", mode="observe", began_ns=7, quic_refused=3)
+    said = Presence(form="hosts", mode="observe", began_ns=7, quic_refused=3, unled="a:1")
     assert decode(encode(said)) == said
     assert decode(encode(said).replace("{", '{"of_tomorrow":[1],', 1)) == said
 

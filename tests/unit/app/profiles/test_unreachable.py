@@ -27,6 +27,16 @@ def test_taken(wide: Match, narrow: Match) -> None:
     assert taken_before(Rule("second", "pass", narrow), [first]) is first
 
 
+def test_behind_a_rule_for_requests_there_are_lines() -> None:
+    requests = Rule("requests", "pass", Match(paths=(Path("prefix", "/"),)))
+    lines = Rule("lines", "pass")
+    assert taken_before(lines, [requests]) is requests
+    assert taken_before(lines, [requests], lines=True) is None
+    assert taken_before(Rule("more", "pass"), [requests, lines], lines=True) is lines
+    narrow = Rule("narrow", "pass", Match(paths=(A,)))
+    assert taken_before(narrow, [requests], lines=True) is requests
+
+
 @pytest.mark.parametrize(
     "wide, narrow",
     [

@@ -13,7 +13,7 @@ from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, exchange, incoming
 
 NEW = "ab" * 16
-SAID = Presence(form="hosts", mode="observe", began_ns=5, quic_refused=3)
+SAID = Presence(form="hosts", mode="observe", began_ns=5, quic_refused=3, unled="a:1")
 
 
 def heard(boot: str, at_ns: int, **more: object) -> Heard:

@@ -1,5 +1,7 @@
 """The ledger out of the store's rows: who saw what, and when nobody was there."""
 
+import msgspec
+
 from app.contract.account import Account
 from app.contract.presence import Presence
 from app.report.coverage import judge
@@ -125,3 +127,18 @@ def test_an_app_that_nobody_asked_directly_is_no_witness(store: Store) -> None:
     assert not judge(witnesses([app(MINUTE)], [], bool, NOW)).complete
     (one,) = witnesses([app(MINUTE)], [sender("answered")], bool, NOW)
     assert (one.who, one.connections) == (DIRECT, {"cdn.cribl.io": {"answered": 1}})
+
+
+def test_ports_that_a_redirect_lacks_are_a_gap() -> None:
+    boot = BootRow(
+        boot="a" * 32, namespace="n", pod="p", node="", max_seq=0, count=0, numbered=0, missing=0,
+        lost={}, ended=False, first_ns=1, last_ns=2, heard_ns=2,
+        said=Presence(form="hosts", began_ns=1, unled="kong.example:61833"),
+    )  # fmt: skip
+    (one,) = witnesses([boot], [], lambda host: False, 3)
+    assert "unled_ports" in one.blind
+    found = judge([one])
+    (gap,) = [gap for gap in found.gaps if gap.id == "unled_ports"]
+    assert not found.complete and gap.who == [one.who] and "restart the pod" in gap.remedy
+    led = msgspec.structs.replace(boot, said=Presence(form="hosts", began_ns=1))
+    assert "unled_ports" not in witnesses([led], [], lambda host: False, 3)[0].blind

@@ -50,7 +50,7 @@ class SequenceSuite:
         assert boot() == (4, 56, {"spool_full": 7, "killed": 49})
 
     def test_a_boot_is_known_by_having_been_heard_of(self, store: Store) -> None:
-        said = Presence(form="hosts", mode="observe", began_ns=5, quic_refused=2)
+        said = Presence(form="hosts", mode="observe", began_ns=5, quic_refused=2, unled="a:1")
         store.heard([Heard(BOOT, "logs", "leader-0", 100, False, said)])
         store.write(incoming(exchange(1)))
         (row,) = store.boots()

@@ -11,7 +11,7 @@ from app.contract.account import Account
 from app.contract.record import encode
 from app.store import CaptureQuery, Scope, StoreError, StoreFull, Told
 from app.store.changes import ChangeQuery
-from app.store.sqlite import schema
+from app.store.sqlite import classes, schema
 from app.store.sqlite.schema import open_reader, open_writer, translated
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, T0, exchange, incoming
@@ -130,6 +130,7 @@ def as_written_by(version: int, path: Path) -> None:
     new = path.with_suffix(".new")
     path.rename(new)
     old = sqlite3.connect(path, isolation_level=None)
+    old.create_function("telemock_class", 4, classes.told, deterministic=True)
     for statements in schema.MIGRATIONS[:version]:
         old.executescript(statements)
     old.execute(f"PRAGMA application_id={schema.APPLICATION}")
