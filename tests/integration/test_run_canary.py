@@ -184,3 +184,9 @@ def test_another_user_without_rights_has_a_namespace_of_their_own():
     wanted = {("host", "host name"), ("login", "user"), ("cwd", "working directory")}
     assert {(f"body.{field}", source) for field, source in wanted} <= found
     assert any("user namespace" in note for note in document["canary"]["notes"])
+
+
+def test_the_real_home_is_asked_for_with_planted_values_alone(tmp_path):
+    done = telemock(tmp_path, "run", "--own-home", "--", "true")
+    assert done.returncode == 2
+    assert "hint: add --canary" in done.stderr
