@@ -25,7 +25,9 @@ opt_out:
   - {env: {ACME_IGNORED: "1"}, note: "it says so"}
   - {env: {ACME_FAILS: "1"}}
   - {setting: "acme.off: true"}
-rules: [{id: usage, match: {methods: [POST], path: [/v1/usage, /v1/optout]}, action: mock}]
+rules:
+  - {id: usage, match: {methods: [POST], path: /v1/usage}, action: mock}
+  - {id: optout, match: {methods: [POST], path: /v1/optout}, action: mock}
 """
 PRODUCT = """
 send() { curl -s -d '{"a": 1}' "https://t.acme.test/v1/$1"; }
