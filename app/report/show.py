@@ -6,7 +6,6 @@ profiles and no ledger by host: `--json` and the final report have them.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
 
 from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
@@ -16,7 +15,8 @@ from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import unseen
-from app.report.tables import markdown_table, text_table
+from app.report.show_kept import kept_sections
+from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
 
 _HOW = {
@@ -48,24 +48,9 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *parts, *_end(report)])
 
 
-def sections(report: Report) -> list["Section"]:
+def sections(report: Report) -> list[Section]:
     """All tables of the report, for the page."""
     return [*_sections(report), *_details(report)]
-
-
-class Section(NamedTuple):
-    """`behind`: for each row the filter that finds the captures which its column `count` counts."""
-
-    title: str
-    head: str  # comma separated
-    rows: Sequence[Sequence[object]]
-    empty: str = ""  # text of an empty section; if "", the section is left out
-    behind: Sequence[str] = ()
-
-    @property
-    def counted(self) -> int:
-        """The place of the column `count`."""
-        return self.head.split(",").index("count")
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -184,40 +169,11 @@ def _sections(report: Report) -> Iterator[Section]:
         "profile,endpoint,field,class,who says so,in",
         kept.about_somebody(report.inventory),
     )
-    yield Section(
-        "Fields that were masked, or kept by the profile's word",
-        "profile,endpoint,field,how,requests,why",
-        [
-            (m.profile, f"{m.method} {m.endpoint}", m.field, m.how, m.count, m.why)
-            for m in report.masked
-        ],
-    )
-    yield Section(
-        "What was not kept whole",
-        "host,endpoint,part,records,why",
-        [
-            (w.host, f"{w.method} {w.endpoint}".strip(), w.part, w.count, w.why)
-            for w in report.withheld
-        ],
-    )
-    if report.known_values:
-        yield Section(
-            "Known values that were sent",
-            "host,endpoint,source,how,records",
-            [
-                (v.host, f"{v.method} {v.endpoint}".strip(), v.source, v.how, v.count)
-                for v in report.known_values
-            ],
-        )
+    yield from kept_sections(report)
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
-        [
-            (part.profile, name, why)
-            for part in report.profiles
-            if part.paper
-            for name, why in part.paper.asked
-        ],
+        [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
     )
     yield Section(
         "Who sent it",
