@@ -47,7 +47,7 @@ def word_on(item: InboxItem, name: str, who: str) -> SaidClass:
     ValueError, a sentence and a hint."""
     if item.kind not in ("field", "class"):
         raise ValueError(
-            f"change {item.id} is about a {item.kind}, which has no class"
+            f"change {item.id} has no class: it is about no field ({item.kind})"
             "\n\nhint: `telemock changes list --kind field` lists fields"
         )
     if name not in CLASSES and name != NOBODY:
