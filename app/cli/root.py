@@ -188,6 +188,8 @@ def run(
         raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
     if (nothing or contract_file) and (canary or open_):
         raise Failure("--canary and --open are no gate's\n\nhint: run the command twice", USAGE)
+    if own_home and not canary:
+        raise Failure("--own-home is for planted values\n\nhint: add --canary", USAGE)
     if nothing or contract_file:
         from app.run.allowed import read
         from app.run.gated import Stated, gated
