@@ -17,6 +17,7 @@ from tests import netns
 CI = Path(__file__).parents[2] / "ci"
 GATE = CI / "gate.sh"
 EVIL = "a \"b\" 'c' $(touch evaluated) `touch evaluated` ; touch evaluated & | > \\ *"
+# Each starts an app and a sidecar, beside other tests.
 SCRIPT = """
 import json, os, subprocess, sys
 os.chdir(sys.argv[1])
@@ -28,7 +29,9 @@ PROFILE = """
 id: acme
 title: Acme
 hosts: [t.acme.test]
-rules: [{id: usage, match: {methods: [POST], path: [/v1/usage, /v1/other]}, action: mock}]
+rules:
+  - {id: usage, match: {methods: [POST], path: /v1/usage}, action: mock}
+  - {id: other, match: {methods: [POST], path: /v1/other}, action: mock}
 """
 SENDS = "curl -s -d '{\"a\": 1}' -H 'content-type: application/json' https://t.acme.test/v1/usage"
 
@@ -135,6 +138,7 @@ endpoints:
   - host: t.acme.test
     method: POST
     route: /v1/usage
+    events: ['']
 """
 
 

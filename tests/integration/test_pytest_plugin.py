@@ -21,7 +21,7 @@ done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider",
                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 print(done.stdout)
 """
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]  # a dozen runs
 
 
 def in_a_pytest(folder: Path, tests: str, *options: str) -> str:
@@ -32,7 +32,7 @@ def in_a_pytest(folder: Path, tests: str, *options: str) -> str:
         "[pytest]\ntelemock_profiles = acme.yaml grafana\n"
         "asyncio_default_fixture_loop_scope = session\n"
     )
-    return netns.run(RUN, str(folder), *options, seconds=110)
+    return netns.run(RUN, str(folder), *options, seconds=250)
 
 
 def test_the_documented_tests_pass_side_by_side(tmp_path: Path) -> None:

@@ -74,9 +74,10 @@ def audit(product: Product, folder: Path, *more: str) -> dict[str, Any]:
         cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PATH": f"{programs(product)}:{PATH}", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    if not done.stdout or done.returncode not in (0, 1):
+    found = dict(json.loads(done.stdout or "{}"))
+    if "conclusion" not in found:
         sys.exit(f"{product.profile}: {done.returncode}: {done.stderr}")
-    return dict(json.loads(done.stdout))
+    return found
 
 
 def brief(product: Product, found: dict[str, Any]) -> dict[str, Any]:
