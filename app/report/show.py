@@ -7,11 +7,10 @@ profiles and no ledger by host: `--json` and the final report have them.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from app.contract import classes
-from app.contract.classes import SURE, about, rank
 from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
 from app.escape import inert, plain
+from app.report import kept
 from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
@@ -168,23 +167,13 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "Fields about a person or a secret",
         "profile,endpoint,field,class,who says so,in",
-        [
-            (f.profile, f"{f.method} {f.endpoint}", f.field, classes.title(f.class_), f.class_said,
-             f"{f.present:.0%}")
-            for f in sorted(report.inventory, key=lambda f: rank(f.class_))
-            if about(f.class_) and f.confidence >= SURE
-        ],
-    )  # fmt: skip
+        kept.about_somebody(report.inventory),
+    )
     yield from kept_sections(report)
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
-        [
-            (part.profile, name, why)
-            for part in report.profiles
-            if part.paper
-            for name, why in part.paper.asked
-        ],
+        [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
     )
     yield Section(
         "Who sent it",
@@ -250,13 +239,8 @@ def _details(report: Report) -> Iterator[Section]:
     yield Section(
         "Inventory: every field that was ever sent, with its class",
         "profile,host,endpoint,field,type,shape,class,who says so,DPV,fideslang,in",
-        [
-            (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
-             " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
-             f"{f.present:.0%}")
-            for f in report.inventory
-        ],
-    )  # fmt: skip
+        kept.inventory_rows(report.inventory),
+    )
     yield Section(
         "Requests and connections by pod or process",
         "who,host,count,what became of it",

@@ -35,7 +35,8 @@ _LISTED = 50  # of what was sent, in the text
 LIMITS = (
     "what another program of the machine sends because of a file, a pipe or shared memory is not "
     "seen: schedulers and mail queues are looked at, other files are not",
-    "what others fetch from a server of the command's is not seen",
+    "what other programs of the machine fetch from a server of the command's is not seen; other "
+    "machines cannot reach one",
     "a program that rewrites the address of a datagram while the kernel asks about it is not seen",
     "timing, and the sizes of what is allowed, can carry data",
 )

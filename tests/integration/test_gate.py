@@ -1,6 +1,9 @@
 """`telemock run --nothing`: no way to send passes it, and what sends nothing does."""
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,14 @@ LATER = (
     "import os, time\nif os.fork(): os._exit(0)\nos.setsid(); time.sleep(20)\n"
     f"socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('{OUT}', 4433))"
 )
+# These take rights that no user has; those by the web differ in nothing else than the names' way.
+ROOT_ALONE = {"datagrams: as nobody", "other programs: a helper, another root",
+              "processes: another user"}  # fmt: skip
+AS_A_USER = [
+    name for name, (why, script) in WAYS.items()
+    if why not in AFTERWARDS and not name.startswith(("web: ", "ports: "))
+    and name not in ROOT_ALONE
+]  # fmt: skip
 # One of each kind, alone, with a few that only one gate can show.
 ALONE = {
     **{name: (script, ["--wait", "3"]) for name, (reason, script) in WAYS.items()
@@ -50,6 +61,17 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tried]:
 
 
 @pytest.fixture(scope="module")
+def by_a_user() -> Iterator[dict[str, Tried]]:
+    """In a folder that this user reaches."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        scripts = {name: WAYS[name][1] for name in AS_A_USER}
+        gate, found = gates.together(Path(folder), scripts, *gates.AS_A_USER)
+        assert gate.code == SENT, gate.said
+        yield found
+
+
+@pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gate]:
     return gates.alone(tmp_path_factory.mktemp("alone"), ALONE)
 
@@ -64,7 +86,16 @@ def test_no_way_to_send_passes(tried: dict[str, Tried], name: str) -> None:
     """What is sent or open makes the code of a gate (tests/unit/app/run/test_gate.py)."""
     if name not in tried:
         pytest.skip("it cannot be made here: it needs a C compiler, for 32 bits too")
-    found, reason = tried[name], WAYS[name][0]
+    assert_named(tried[name], WAYS[name][0])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize("name", AS_A_USER)
+def test_no_way_of_a_users_passes(by_a_user: dict[str, Tried], name: str) -> None:
+    assert_named(by_a_user[name], WAYS[name][0])
+
+
+def assert_named(found: Tried, reason: str) -> None:
     if reason == CLOSED:
         assert found.code == 7, found  # the script's own word that the kernel refused it
     elif reason.startswith("to "):
@@ -118,4 +149,4 @@ def test_what_sends_nothing_passes(tmp_path: Path) -> None:
 def test_what_no_question_to_the_kernel_sees_is_said(alone: dict[str, Gate]) -> None:
     said = json.dumps(alone["nothing"].found["gate"]["limits"])
     assert "a file, a pipe or shared memory" in said
-    assert "others fetch from a server" in said
+    assert "fetch from a server" in said

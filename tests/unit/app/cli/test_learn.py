@@ -147,7 +147,7 @@ def test_a_second_draft_of_a_product_has_another_id(telemock: Telemock, place: P
 def test_a_gate_opens_no_host(telemock: Telemock) -> None:
     for gate in (["--nothing"], ["--contract", "x.yaml"]):
         done = telemock("run", *gate, "--open", "a.test", "--", "true")
-        assert done.code == 2 and "--open is no gate's\n\nhint: " in done.err
+        assert done.code == 2 and "--open are no gate's\n\nhint: " in done.err
 
 
 def test_a_host_that_is_none_is_not_opened(telemock: Telemock, place: Path) -> None:

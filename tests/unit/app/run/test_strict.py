@@ -157,3 +157,26 @@ import time; time.sleep(.2); print(s.getsockname()[1])"""
         port = int(one.said())
     assert {port: led.to for port, led in found.led.items()} == {port: "the proxy"}
     assert found.passed == {}
+
+
+def test_a_server_of_the_commands_has_the_filter_before_it_listens():
+    script = """
+from app.run import near
+one = socket.create_server(('127.0.0.1', 0))
+six = socket.create_server(('::1', 0), family=socket.AF_INET6)
+unix = socket.socket(socket.AF_UNIX); unix.bind('\\0telemock-test'); unix.listen()
+one.listen()  # again
+print(near.is_on(one), near.is_on(six))
+socket.create_connection(one.getsockname()).close()"""
+    assert noted(script) == ("True True", set())
+
+
+def test_a_server_with_a_locked_filter_of_its_own_is_noted():
+    script = """
+import ctypes, struct
+code = ctypes.create_string_buffer(struct.pack('=HBBI', 6, 0, 0, 0xFFFFFFFF), 8)
+given = struct.pack('@HP', 1, ctypes.addressof(code))
+one = socket.socket(); one.bind(('127.0.0.1', 0))
+one.setsockopt(socket.SOL_SOCKET, 26, given); one.setsockopt(socket.SOL_SOCKET, 44, 1)
+one.listen(); print('listens')"""
+    assert noted(script) == ("listens", {(i.OTHER_SOCKET, "a server that others may reach")})
