@@ -126,7 +126,7 @@ def lines(found: CanaryReport) -> list[str]:
         for row in rows:
             times = f" ({row.count} times)" if row.count > 1 else ""
             tells = f": it tells of {' and '.join(row.of)}" if row.of else ""
-            said.append(f"  the field {plain(sentence(row))}{tells}{times}")
+            said.append(f"  the field {plain(sentence(row), 2000)}{tells}{times}")
     number = count(len(found.searched), "source", "sources")
     fields = count(found.fields, "field", "fields")
     if not found.found:
