@@ -123,7 +123,8 @@ LINE = "<14>version=3.9.1;hostname=web-7;api_key=SECRET-OF-E2E"
 SEND = f"""
 const tls = require('tls'), fs = require('fs');
 const ca = fs.readFileSync(process.env.NODE_EXTRA_CA_CERTS);
-const s = tls.connect({{host: 'telemetry.e2e.test', port: 61833, ca}});
+const host = 'telemetry.e2e.test';
+const s = tls.connect({{host, servername: host, port: 61833, ca}});
 s.on('secureConnect', () => s.end('{LINE}\\n'));
 s.on('error', (e) => {{ console.log(e.code); process.exit(0); }});
 s.on('close', () => console.log('sent'));
