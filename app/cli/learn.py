@@ -1,5 +1,6 @@
 """`telemock learn`: drafts a profile from captures or from a HAR."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -52,9 +53,9 @@ def learn(
     if output is not None and output.exists() and not force:
         raise Failure(f"{output} is there already\n\nhint: --force replaces it")
     left_out: list[str] = []
-    records = _of_har(har, query, left_out) if har else _captured(query, server)
+    records = _of_har(har, query, left_out) if har else _captured(query, server, left_out)
     if id:
-        compiled_draft(_PROBE % id.encode(), "--id")
+        compiled_draft(_PROBE % json.dumps(id).encode(), "--id")
     own = {profile.id for profile in added(settings.data).rules.profiles}
     try:
         found = draft(records, id, frozenset((*built_in(), *own)), left_out)
@@ -72,7 +73,8 @@ def learn(
     typer.echo(plain(_summary(found, output), 2_000), err=True)
 
 
-_PROBE = b"id: '%s'\ntitle: x\nhosts: [x.test]\nrules: [{id: x, action: observe}]\n"
+_BYTES = 128 << 20  # of captures
+_PROBE = b"id: %s\ntitle: x\nhosts: [x.test]\nrules: [{id: x, action: observe}]\n"
 _HINT = (
     "telemock run --open HOST -- COMMAND sees a host that no profile names; a filter such as "
     "--host chooses among captures, --har reads a file"
@@ -136,7 +138,7 @@ def _is_asked(record: "CaptureRecord", query: "CaptureQuery") -> bool:
     )
 
 
-def _captured(query: "CaptureQuery", server: str) -> "list[CaptureRecord]":
+def _captured(query: "CaptureQuery", server: str, left_out: list[str]) -> "list[CaptureRecord]":
     import msgspec
 
     from app.client.source import captures, connect
@@ -158,5 +160,12 @@ def _captured(query: "CaptureQuery", server: str) -> "list[CaptureRecord]":
                 if record.boot == of_run
             }
         query = msgspec.structs.replace(query, order="newest")
-        found = [decode(line) for line in captures(source, query, REQUESTS + 1)]
+        found, size = [], 0
+        for line in captures(source, query, REQUESTS + 1):
+            if (size := size + len(line)) > _BYTES:
+                left_out.append(
+                    f"What older captures hold: the newest {_BYTES >> 20} MiB were read."
+                )
+                break
+            found.append(decode(line))
     return [record for record in found if not hosts or record.host in hosts]

@@ -180,15 +180,16 @@ def run(
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
     from app.cli.ending import USAGE, Failure
-    from app.run.command import run as run_command
     from app.settings import load
 
     if (subject or key) and statement is None:
         raise Failure("--subject and --key are of a statement\n\nhint: add --statement FILE", USAGE)
     if nothing and contract_file:
         raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
-    if (nothing or contract_file) and canary:
-        raise Failure("--canary is no gate\n\nhint: run it without --nothing and --contract", USAGE)
+    if (nothing or contract_file) and (canary or open_):
+        raise Failure("--canary and --open are no gate's\n\nhint: run the command twice", USAGE)
+    if own_home and not canary:
+        raise Failure("--own-home is for planted values\n\nhint: add --canary", USAGE)
     if nothing or contract_file:
         from app.run.allowed import read
         from app.run.gated import Stated, gated
@@ -211,6 +212,8 @@ def run(
         raise Failure(
             "--allow and --statement are a gate's\n\nhint: add --nothing or --contract", USAGE
         )
+    from app.run.command import run as run_command
+
     code = run_command(
         command,
         load(),

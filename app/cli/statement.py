@@ -15,7 +15,9 @@ commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=
 
 @commands.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="As `telemock run --statement` wrote it.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="As `telemock run --statement` wrote it.")
+    ],
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The public key (PEM) of who signed.")
     ] = None,

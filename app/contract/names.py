@@ -97,14 +97,12 @@ ANNOTATION_TRUST = "telemock.io/trust"
 ANNOTATION_ALL_UNTIL = "telemock.io/all-until"
 ANNOTATION_RESOURCES = "telemock.io/resources"
 ANNOTATION_OWN_CA = "telemock.io/own-ca"
-ANNOTATION_REHEARSE = "telemock.io/rehearse"
-ANNOTATION_CANARY = "telemock.io/canary"
+ANNOTATION_REHEARSE, ANNOTATION_CANARY = "telemock.io/rehearse", "telemock.io/canary"
 ANNOTATION_STATUS = "telemock.io/status"  # ours: JSON
 OUR_ANNOTATIONS = (
     ANNOTATION_PROFILES, ANNOTATION_MODE, ANNOTATION_REDIRECT, ANNOTATION_TRUST,
     ANNOTATION_ALL_UNTIL, ANNOTATION_RESOURCES, ANNOTATION_OWN_CA, ANNOTATION_REHEARSE,
-    ANNOTATION_CANARY,
-    ANNOTATION_STATUS,
+    ANNOTATION_CANARY, ANNOTATION_STATUS,
 )  # fmt: skip
 CONTAINER_SIDECAR = "telemock"
 CONTAINER_REDIRECT = "telemock-redirect"
@@ -157,6 +155,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 _RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 _APP: tuple[Process, ...] = ("app",)
+_OF_CLASS = ("telemock.profile", "telemock.class")
 _SIDECAR: tuple[Process, ...] = ("sidecar",)
 _INJECTOR: tuple[Process, ...] = ("injector",)
 _BOTH = _APP + _SIDECAR
@@ -254,10 +253,7 @@ METRICS = (
         "UDP datagrams that the pod's kernel refused as unreachable: HTTP/3 to telemetry hosts is "
         "refused so. Other closed UDP ports of the pod count too.",
     ),
-    Metric(
-        "telemock.spool.records", "gauge", "{record}", (), _SIDECAR,
-        "Records that wait for the app.",
-    ),
+    Metric("telemock.spool.records", "gauge", "{record}", (), _SIDECAR, "Records that wait."),
     Metric("telemock.spool.size", "gauge", "By", (), _SIDECAR, "Disk used by waiting records."),
     Metric("telemock.spool.limit", "gauge", "By", (), _SIDECAR, "Disk they may use at most."),
     Metric(
@@ -304,21 +300,17 @@ METRICS = (
         "telemock.store.limit", "gauge", "By", (), _APP,
         "Size at which the oldest records go; 0 when there is no limit.",
     ),
-    Metric(
-        "telemock.store.failing", "gauge", "", (), _APP,
-        "1 while the store cannot be written.",
-    ),
+    Metric("telemock.store.failing", "gauge", "", (), _APP, "1 while it cannot be written."),
     Metric(
         "telemock.inventory.new_fields", "counter", "{field}", ("telemock.profile",), _APP,
         "Fields seen for the first time.",
     ),
     Metric(
-        "telemock.inventory.fields", "gauge", "{field}", ("telemock.profile", "telemock.class"),
-        _APP, "Fields that were ever seen, by their class.",
+        "telemock.inventory.fields", "gauge", "{field}", _OF_CLASS, _APP,
+        "Fields that were ever seen, by their class.",
     ),
     Metric(
-        "telemock.inventory.new_sensitive", "counter", "{field}",
-        ("telemock.profile", "telemock.class"), _APP,
+        "telemock.inventory.new_sensitive", "counter", "{field}", _OF_CLASS, _APP,
         "Fields seen for the first time that are about a person or a secret.",
     ),
     Metric(

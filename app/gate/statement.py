@@ -33,7 +33,7 @@ class Subject(msgspec.Struct, frozen=True):
     digest: dict[str, str]
 
 
-class Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "predicateType"}):
+class GateStatement(msgspec.Struct, rename={"type": "_type", "predicate_type": "predicateType"}):
     type: str
     subject: list[Subject]
     predicate_type: str
@@ -43,7 +43,7 @@ class Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "pred
 class Read(msgspec.Struct):
     """A statement that was read; `key` is the id of the key that signed it, "" if not checked."""
 
-    statement: Statement
+    statement: GateStatement
     key: str
     signatures: int
 
@@ -71,7 +71,7 @@ def write(
     path: Path, subjects: Sequence[Subject], predicate: Mapping[str, Any], key: Path | None
 ) -> None:
     """Writes the envelope whole or not at all. Raises StatementError."""
-    made = Statement(STATEMENT, list(subjects), PREDICATE, dict(predicate))
+    made = GateStatement(STATEMENT, list(subjects), PREDICATE, dict(predicate))
     envelope = _envelope(msgspec.json.encode(made), key)
     data = msgspec.json.format(msgspec.json.encode(envelope.to_dict()), indent=2) + b"\n"
     try:
@@ -120,7 +120,7 @@ def read(path: Path, key: Path | None = None) -> Read:
         envelope = Envelope.from_dict(msgspec.json.decode(_bytes(path), type=dict[str, Any]))
         if envelope.payload_type != PAYLOAD:
             raise ValueError(f"its payload is {envelope.payload_type!r}")
-        found = msgspec.json.decode(envelope.payload, type=Statement)
+        found = msgspec.json.decode(envelope.payload, type=GateStatement)
         if (found.type, found.predicate_type) != (STATEMENT, PREDICATE):
             raise ValueError(f"it states {found.predicate_type!r}")
     except Exception as e:  # of a file that may hold anything

@@ -16,10 +16,11 @@ from app.contract.decoding.tree import Opaque
 from app.contract.instant import iso
 from app.contract.masking.fields import MASK
 from app.contract.matching import Path
-from app.contract.names import WEB_PORTS
+from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import CaptureRecord, Request, Response, first
 from app.contract.route_template import SEGMENTS, segments
-from app.learn.fields import Look, VersionSource, look, sensitive, version_of, versions
+from app.learn.fields import Hidden, Look, VersionSource, look, sensitive, version_of, versions
+from app.profiles.schema import MOST_PORTS
 
 REQUESTS = 2_000  # that are read
 HOSTS = 50
@@ -30,6 +31,7 @@ _KEPT_HEADERS = ("content-type", "location")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
 _METHOD = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}")
+_URL_HOST = re.compile(r"https?:\\?/\\?/([A-Za-z0-9.-]{1,253})")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -62,12 +64,13 @@ class DraftRule:
 class Draft:
     id: str
     hosts: list[str]
+    ports: dict[str, list[int]]  # of a host, besides 80 and 443
     endpoints: list[DraftRule]
     seen: str
     day: str  # of the last request
-    version: VersionSource | None = None
+    versions: list[VersionSource] = field(default_factory=list)  # the first that is there counts
     other_versions: list[VersionSource] = field(default_factory=list)
-    sensitive: dict[str, str] = field(default_factory=dict)
+    sensitive: list[Hidden] = field(default_factory=list)
     masked: list[tuple[str, str]] = field(default_factory=list)  # fields masked without a row
     every: str = ""
     unknown: list[str] = field(default_factory=list)
@@ -96,16 +99,37 @@ def draft(
     looks = [one for one in looks if one.request.host in hosts]
     id = id or _free(_id_of(hosts[0]), taken)
     endpoints, beyond = _endpoints(looks, len(hosts) > 1)
-    found = Draft(id, hosts, endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10])
+    found = Draft(
+        id, hosts, _ports(looks), endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10]
+    )
     words = frozenset(id.split("-")) | {part for host in hosts for part in host.split(".")[:-1]}
     candidates = [*_in_paths(endpoints), *versions(looks, words)]
-    if candidates:
-        found.version, *found.other_versions = candidates
-    found.sensitive = {**_segments(endpoints), **sensitive(looks, candidates)}
+    found.versions = _agreeing(candidates)
+    found.other_versions = [one for one in candidates if one not in found.versions]
+    found.sensitive = [*_segments(endpoints), *sensitive(looks, candidates)]
     found.masked = [*dict.fromkeys(pair for one in looks for pair in one.record.masked)][:UNKNOWN]
     found.every = _cadence(endpoints)
     found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]
     found.unknown += _connections(records, hosts)
+    return found
+
+
+def _ports(looks: Sequence[Look]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for host, port in sorted({(one.request.host, one.request.port) for one in looks}):
+        if port not in REDIRECTED_PORTS and 0 < port < 1 << 16:
+            found.setdefault(host, []).append(port)
+    return {host: ports[:MOST_PORTS] for host, ports in found.items()}
+
+
+def _agreeing(candidates: Sequence[VersionSource]) -> list[VersionSource]:
+    """The likeliest source, and others that say the same in requests that lack it."""
+    found: list[VersionSource] = []
+    covered: set[int] = set()
+    for one in candidates:
+        if len(found) < 3 and (not found or one.values == found[0].values) and one.at - covered:
+            found.append(one)
+            covered |= one.at
     return found
 
 
@@ -252,17 +276,18 @@ def _span(looks: Sequence[Look]) -> str:
     return f"{count}, {began}" + (f" to {ended}" if ended != began else "")
 
 
-def _segments(endpoints: Sequence[DraftRule]) -> dict[str, str]:
+def _segments(endpoints: Sequence[DraftRule]) -> list[Hidden]:
     found = {}
     for endpoint in endpoints:
         for at, step in enumerate(endpoint.route.split("/")):
+            field = f"path.{step[1:-1]}"
             if step.startswith("{email"):
-                found[f"path.{step[1:-1]}"] = "looks like an email"
+                found[field] = Hidden(field, "token", "looks like an email")
             elif step.startswith("{id"):
                 paths = (one.request.path.split("/") for one in endpoint.looks)
                 if not all(path[at].isdigit() for path in paths if at < len(path)):
-                    found[f"path.{step[1:-1]}"] = "a segment of the path that looks like an id"
-    return found
+                    found[field] = Hidden(field, "token", "looks like an id")
+    return [*found.values()]
 
 
 def _in_paths(endpoints: Sequence[DraftRule]) -> list[VersionSource]:
@@ -270,7 +295,8 @@ def _in_paths(endpoints: Sequence[DraftRule]) -> list[VersionSource]:
         if "{version}" in endpoint.route:
             cut = r"(\d+(?:\.\d+)+)"
             values = version_of("path.version", cut, endpoint.looks, endpoint.route)
-            return [VersionSource("path.version", cut, sorted({*values} - {""})[:5])]
+            at = frozenset(map(id, endpoint.looks))
+            return [VersionSource("path.version", cut, sorted({*values} - {""})[:5], at)]
     return []
 
 
@@ -304,7 +330,7 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         yield f"Which endpoints {beyond:,} more requests mean: the draft has {RULES} rules."
     yield "Which of these requests are telemetry, and which does the product need to work."
     yield "Whether a licence of the product asks for its telemetry, and how it is switched off."
-    if found.version is None:
+    if not found.versions:
         yield "Where the version of the product stands: no field that was seen looks like it."
     for other in found.other_versions[:5]:
         yield f"Whether {other.field} is the product's version: it was {', '.join(other.values)}."
@@ -320,9 +346,11 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
             yield f"What the bodies of {endpoint.id} hold: {', '.join(sorted(opaque)[:3])}."
     for how, ids in guessed.items():
         yield f"Whether the client is content with the answer of {', '.join(ids[:10])}: {how}."
-    ports = sorted({o.request.port for o in looks} - {*WEB_PORTS.values()})
-    if ports:
-        yield f"Whether ports {', '.join(map(str, ports))} come to telemock: 80 and 443 do."
+    for endpoint in found.endpoints:
+        named = {host.lower() for host in _URL_HOST.findall(endpoint.reply.body)} - {*found.hosts}
+        if named:
+            hosts = ", ".join(sorted(named)[:5])
+            yield f"Whether the client then sends to {hosts}: the answer of {endpoint.id} names it."
 
 
 def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:

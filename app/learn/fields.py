@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from app.contract.classes import SURE, members, title
 from app.contract.decoding.pairs import AGENT
 from app.contract.decoding.read import Content, for_conditions
 from app.contract.decoding.tree import THEN, plain_path
@@ -15,6 +16,7 @@ from app.contract.record import CaptureRecord, Request, first
 from app.contract.rules import Profile, Rule, Seen, product_version
 from app.profiles.compile import extract
 from app.profiles.schema import Extract as ExtractAs
+from app.store.classes import class_of
 from app.store.inventory import content_of, observe
 
 MOST = 60  # sensitive fields of a draft
@@ -43,20 +45,8 @@ _LIBRARIES = re.compile(
 )
 _AGENT = re.compile(r"([A-Za-z][\w.-]{1,60})/v?(\d+(?:\.\d+)+)")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-# Words of a name of which one says that the value tells of a person or a machine.
-_WHO = frozenset(
-    ("email", "mail", "username", "login", "hostname", "fqdn", "nodename", "cwd", "uuid", "guid",
-     "phone", "fingerprint", "ip", "mac", "licence", "license", "auth", "dsn")
-)  # fmt: skip
-# The same, before `id`, `key`, `hash` or `name`.
-_WHOSE = frozenset(
-    ("user", "host", "machine", "device", "install", "installation", "instance", "cluster",
-     "anonymous", "distinct", "account", "org", "organization", "organisation", "tenant", "session",
-     "customer", "team", "project", "client", "person", "node", "server", "deployment", "workspace",
-     "public", "sentry")
-)  # fmt: skip
-_KEYS = frozenset(("id", "key", "hash", "name"))
-_HOME = frozenset(("home", "dir", "directory", "path", "workdir"))
+# Classes whose values a draft keeps as tokens.
+_TOLD = frozenset(("contact", "network", "licence", "secret", *members("identifier")))
 _VAGUE = frozenset(("id", "name", "value", "key", "type", "data", "ip", "user", "v"))
 _CARRIERS = frozenset(
     ("host", "content-length", "content-type", "accept", "connection", "accept-encoding",
@@ -94,11 +84,20 @@ def look(record: CaptureRecord) -> Look | None:
 
 
 class VersionSource(NamedTuple):
-    """`values` are those that were seen, `regex` cuts it out."""
+    """`values` are those that were seen, `regex` cuts it out, `at` are the looks that have it."""
 
     field: str
     regex: str
     values: list[str]
+    at: frozenset[int] = frozenset()  # their ids
+
+
+class Hidden(NamedTuple):
+    """A row of `sensitive`; `why` for a comment."""
+
+    field: str
+    how: str
+    why: str
 
 
 def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource]:
@@ -118,7 +117,8 @@ def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource
         if regex:
             values = [value for value in version_of(_plain(path), regex, looks) if value]
         score = _score(path, words) + count / len(looks)
-        found.append((score, VersionSource(_plain(path), regex, sorted({*values})[:5])))
+        at = frozenset(id(one) for value, one in zip(said, looks, strict=True) if value)
+        found.append((score, VersionSource(_plain(path), regex, sorted({*values})[:5], at)))
     found += [(0.5, one) for one in _agents(looks)]
     return [one for score, one in sorted(found, key=lambda f: (-f[0], f[1].field)) if score > 0]
 
@@ -155,7 +155,8 @@ def _agents(looks: Sequence[Look]) -> Iterator[VersionSource]:
     names = {m[1] for m in said if m}
     if len(names) == 1 and all(said) and not _LIBRARIES.match(name := next(iter(names))):
         values = sorted({m[2] for m in said if m})[:5]
-        yield VersionSource(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values)
+        at = frozenset(map(id, looks))
+        yield VersionSource(f"header.{AGENT}", f"{re.escape(name)}/v?([0-9.]+)", values, at)
 
 
 def version_of(field: str, regex: str, looks: Sequence[Look], route: str = "") -> list[str]:
@@ -188,35 +189,33 @@ def _plain(path: str) -> str:
     return f"{where.partition(THEN)[0].removesuffix('[]')}{listed}.{plain}"
 
 
-def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> dict[str, str]:
-    """Fields that tell of a person, a machine or an installation -> why, at most MOST."""
+def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> list[Hidden]:
+    """Fields that tell of a person, a machine or an installation, at most MOST."""
     others = {one.field for one in versions}
-    found: dict[str, tuple[str, str]] = {}  # by lower case: a profile's names have none
+    found: dict[str, Hidden] = {}  # by lower case: a profile's names have none
     for one in looks:
+        # A text that was opened: what is in it has fields of its own.
+        carriers = {path.rpartition(THEN)[0] for path in one.fields if THEN in path}
         for path, forms in one.fields.items():
-            why = "" if _plain(path) in others else _why(path, forms)
-            if why and len(found) < MOST:
-                name = _short(path)
-                found.setdefault(name.lower(), (name, why))
-    return dict(found.values())
+            if path in carriers or _plain(path) in others or len(found) >= MOST:
+                continue
+            if hidden := _hidden(path, forms):
+                found.setdefault(hidden.field.lower(), hidden)
+    return [*found.values()]
 
 
-def _why(path: str, forms: set[tuple[str, str]]) -> str:
+def _hidden(path: str, forms: set[tuple[str, str]]) -> Hidden | None:
     if path.startswith("header.") and path[7:] in _CARRIERS:
-        return ""
+        return None
     shapes = {shape for _, shape in forms}
-    if all(type not in ("string", "integer", "number", "opaque") for type, _ in forms):
-        return ""
-    for shape in ("email", "ip", "guid"):
-        if shape in shapes:
-            return f"looks like {'an' if shape in ('email', 'ip') else 'a'} {shape}"
-    said = _words(plain_path(path).split(".")[-1])
-    if not said or shapes == {"masked"} or "version" in shapes or "timestamp" in shapes:
-        return ""
-    named = {*said} & _WHO or (len(said) > 1 and said[-1] in _KEYS and {*said[:-1]} & _WHOSE)
-    if named or "".join(said) in _WHO or (said[-1] in _HOME and {*said} & {"home", "work"}):
-        return "by its name"
-    return ""
+    if shapes & {"masked", "version", "timestamp"}:
+        return None
+    for type, shape in sorted(forms):
+        found = class_of(path, type, shape)
+        if found.id in _TOLD and found.confidence >= SURE and type in ("string", "integer"):
+            why = f"{title(found.id)}, by {found.by}"
+            return Hidden(_short(path), "mask" if found.id == "secret" else "token", why)
+    return None
 
 
 def _short(path: str) -> str:

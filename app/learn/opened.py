@@ -4,6 +4,7 @@ Called by `telemock run --open`.
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,15 @@ from app.profiles import load_profiles
 from app.profiles.compile import compiled_draft
 from app.settings import Settings
 
+_WITH_PORT = re.compile(r"([^:]+|\[.+\]):([0-9]{1,5})")
 PROFILE = "opened"  # its id: `telemock learn` finds what came by it
-CONTENT = "their TLS is opened, and content is read, masked and kept in"
+CONTENT = "their TLS is opened; content is read, masked, and kept in"
+# Nobody has said yet what is sensitive there: what is called so is kept as a token.
+TOKENS = (
+    "email", "e_mail", "username", "user_name", "user_id", "userid", "hostname", "host_name",
+    "machine_id", "machineid", "device_id", "deviceid", "installation_id", "instance_id",
+    "cluster_id", "distinct_id", "anonymous_id", "anonymousid", "account_id", "org_id", "cwd",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -32,7 +40,11 @@ def opened(
     ]
     action: Action = mode or "observe"
     compiled_draft(_text(asked, action), "--open")
-    known = {host: of[0].id for host in asked if (of := rules.of_host(host))}
+    known = {
+        host: of[0].id
+        for host in asked
+        if (of := rules.of_host(_WITH_PORT.sub(r"\1", host).removeprefix(".")))
+    }
     new = [host for host in asked if host not in known]
     said = [
         f"--open {host}: the profile {id} names it, and its rules hold"
@@ -51,11 +63,17 @@ def opened(
         yield [*sources, str(file)], said
 
 
+def _host(one: str) -> object:
+    with_port = _WITH_PORT.fullmatch(one)
+    return {"name": with_port[1], "ports": [int(with_port[2])]} if with_port else one
+
+
 def _text(hosts: Sequence[str], action: str) -> bytes:
     profile = {
         "id": PROFILE,
         "title": "Hosts of no profile, opened for one run",
-        "hosts": list(hosts),
+        "hosts": [_host(one) for one in hosts],
+        "sensitive": [{"field": f"any.{name}", "as": "token"} for name in TOKENS],
         "rules": [{"id": "all", "action": action}],
     }
     return yaml.safe_dump(profile).encode()

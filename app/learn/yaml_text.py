@@ -37,7 +37,11 @@ def _parts(draft: Draft) -> Any:
         "licence: {class: none, note: no terms known}",
         f"evidence: [{_flow(_evidence(draft))}]",
     )
-    yield _dumped({"hosts": draft.hosts})
+    hosts = [
+        {"name": host, "ports": draft.ports[host]} if host in draft.ports else host
+        for host in draft.hosts
+    ]
+    yield _dumped({"hosts": hosts})
     yield _version(draft)
     if draft.every:
         yield _comment("As observed: the middle of the times between two requests of one sender.")
@@ -67,14 +71,15 @@ def _evidence(draft: Draft) -> dict[str, str]:
 
 
 def _version(draft: Draft) -> str:
-    if draft.version is None:
+    if not draft.versions:
         return _comment("version_from: [body.version]", "No field that was seen looks like it.")
-    version = draft.version
-    said = _comment(f"The product's version, it seems; seen: {', '.join(version.values)}.")
-    row: Any = version.field
-    if version.regex:
-        row = {"field": version.field, "regex": version.regex}
-    return said + _dumped({"version_from": [row]})
+    seen = ", ".join(draft.versions[0].values)
+    rows = [
+        {"field": one.field, "regex": one.regex} if one.regex else one.field
+        for one in draft.versions
+    ]
+    said = _comment(f"The product's version, it seems; seen: {seen}.")
+    return said + _dumped({"version_from": rows})
 
 
 def _sensitive(draft: Draft) -> str:
@@ -85,8 +90,8 @@ def _sensitive(draft: Draft) -> str:
     if not draft.sensitive:
         return found + _comment("sensitive: [{field: any.email, as: token}]", "None was found.")
     found += "sensitive:\n"
-    for field, why in sorted(draft.sensitive.items()):
-        found += f"  - {_flow({'field': field, 'as': 'token'})}  # {plain(why, 80)}\n"
+    for one in sorted(draft.sensitive):
+        found += f"  - {_flow({'field': one.field, 'as': one.how})}  # {plain(one.why, 80)}\n"
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from app.contract.classes import dpv_of, fides_of, in_order
+from app.contract.classes import SURE, about, dpv_of, fides_of, in_order, rank, title
 from app.contract.record import REASONS
 from app.report.classes import FieldClass, class_of_field
 from app.report.papers import Paper
@@ -113,6 +113,25 @@ def inventory(fields: Iterable[FieldRow]) -> list[InventoryLine]:
             present=_present(rows, sum(requests[profile, host, route, method].values())),
         )
         for (profile, host, route, method, path), rows in sorted(found.items())
+    ]  # fmt: skip
+
+
+def about_somebody(lines: Iterable[InventoryLine]) -> list[Sequence[object]]:
+    """Rows of the fields that are about a person or a secret, the gravest first."""
+    return [
+        (f.profile, f"{f.method} {f.endpoint}", f.field, title(f.class_), f.class_said,
+         f"{f.present:.0%}")
+        for f in sorted(lines, key=lambda f: rank(f.class_))
+        if about(f.class_) and f.confidence >= SURE
+    ]  # fmt: skip
+
+
+def inventory_rows(lines: Iterable[InventoryLine]) -> list[Sequence[object]]:
+    return [
+        (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
+         " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
+         f"{f.present:.0%}")
+        for f in lines
     ]  # fmt: skip
 
 

@@ -6,18 +6,17 @@ profiles and no ledger by host: `--json` and the final report have them.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
 
-from app.contract import classes
-from app.contract.classes import SURE, about, rank
 from app.contract.outcomes import OUTCOMES, WORDS
 from app.contract.record import REASONS
 from app.escape import inert, plain
+from app.report import kept
 from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import unseen
-from app.report.tables import markdown_table, text_table
+from app.report.show_kept import kept_sections
+from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
 
 _HOW = {
@@ -49,24 +48,9 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *parts, *_end(report)])
 
 
-def sections(report: Report) -> list["Section"]:
+def sections(report: Report) -> list[Section]:
     """All tables of the report, for the page."""
     return [*_sections(report), *_details(report)]
-
-
-class Section(NamedTuple):
-    """`behind`: for each row the filter that finds the captures which its column `count` counts."""
-
-    title: str
-    head: str  # comma separated
-    rows: Sequence[Sequence[object]]
-    empty: str = ""  # text of an empty section; if "", the section is left out
-    behind: Sequence[str] = ()
-
-    @property
-    def counted(self) -> int:
-        """The place of the column `count`."""
-        return self.head.split(",").index("count")
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -183,47 +167,13 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "Fields about a person or a secret",
         "profile,endpoint,field,class,who says so,in",
-        [
-            (f.profile, f"{f.method} {f.endpoint}", f.field, classes.title(f.class_), f.class_said,
-             f"{f.present:.0%}")
-            for f in sorted(report.inventory, key=lambda f: rank(f.class_))
-            if about(f.class_) and f.confidence >= SURE
-        ],
-    )  # fmt: skip
-    yield Section(
-        "Fields that were masked, or kept by the profile's word",
-        "profile,endpoint,field,how,requests,why",
-        [
-            (m.profile, f"{m.method} {m.endpoint}", m.field, m.how, m.count, m.why)
-            for m in report.masked
-        ],
+        kept.about_somebody(report.inventory),
     )
-    yield Section(
-        "What was not kept whole",
-        "host,endpoint,part,records,why",
-        [
-            (w.host, f"{w.method} {w.endpoint}".strip(), w.part, w.count, w.why)
-            for w in report.withheld
-        ],
-    )
-    if report.known_values:
-        yield Section(
-            "Known values that were sent",
-            "host,endpoint,source,how,records",
-            [
-                (v.host, f"{v.method} {v.endpoint}".strip(), v.source, v.how, v.count)
-                for v in report.known_values
-            ],
-        )
+    yield from kept_sections(report)
     yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
-        [
-            (part.profile, name, why)
-            for part in report.profiles
-            if part.paper
-            for name, why in part.paper.asked
-        ],
+        [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
     )
     yield Section(
         "Who sent it",
@@ -289,13 +239,8 @@ def _details(report: Report) -> Iterator[Section]:
     yield Section(
         "Inventory: every field that was ever sent, with its class",
         "profile,host,endpoint,field,type,shape,class,who says so,DPV,fideslang,in",
-        [
-            (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
-             " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
-             f"{f.present:.0%}")
-            for f in report.inventory
-        ],
-    )  # fmt: skip
+        kept.inventory_rows(report.inventory),
+    )
     yield Section(
         "Requests and connections by pod or process",
         "who,host,count,what became of it",

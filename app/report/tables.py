@@ -92,6 +92,21 @@ class Grid:
         return _GAP.join(shown).rstrip() + "\n"
 
 
+class Section(NamedTuple):
+    """`behind`: for each row the filter that finds the captures which its column `count` counts."""
+
+    title: str
+    head: str  # comma separated
+    rows: Sequence[Sequence[object]]
+    empty: str = ""  # text of an empty section; if "", the section is left out
+    behind: Sequence[str] = ()
+
+    @property
+    def counted(self) -> int:
+        """The place of the column `count`."""
+        return self.head.split(",").index("count")
+
+
 class _Column(NamedTuple):
     number: int  # of the column in the table
     width: int

@@ -58,6 +58,8 @@ def read(call: Question) -> Wanted:
         match name:
             case "socket":
                 return Wanted(name, -1, [], kind=(given[0], given[1], given[2]))
+            case "listen":
+                return Wanted(name, fd, [])
             case "setsockopt":
                 return Wanted(name, fd, [], kind=(given[1] & _INT, given[2] & _INT, 0))
             case "connect":

@@ -2,16 +2,15 @@
 known. `app.run.command` asks, and prints it; `app.run.statement` states it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.contract.record import CaptureRecord
 from app.escape import plain
-from app.gate.behaviour import Behaviour
-from app.gate.check import KINDS, Violation, check, doubts
-from app.gate.contract_file import Contract
 from app.report.coverage import Gap, count, listed
 from app.run import interception as way
 from app.run.allowed import Allowed, leads
@@ -19,11 +18,15 @@ from app.run.descendants import named
 from app.run.perform import Performed
 from app.run.verdict import PASSED
 
+if TYPE_CHECKING:  # a second of its imports is only for who has a contract
+    from app.gate.check import Violation
+    from app.gate.contract_file import Contract
+
 # Of what did not come to the sidecar, the ways that lead out of the machine; the others make
 # coverage incomplete: what became of it is not known.
 OUT = frozenset(
     (way.ROUND, way.OTHER_PORT, way.LINK_LOCAL, way.DATAGRAMS, way.REFUSED, way.BROKEN,
-     way.LOOKUP, way.UNREACHED, way.JOINED)
+     way.LOOKUP, way.UNREACHED, way.JOINED, way.UNRECORDED)
 )  # fmt: skip
 SOMETHING_SENT, NOT_COMPLETE = 121, 122  # exit codes; see app.cli.ending
 _UNNAMED = "unnamed"  # connections to bare addresses: here each connection counts already
@@ -32,13 +35,19 @@ _LISTED = 50  # of what was sent, in the text
 LIMITS = (
     "what another program of the machine sends because of a file, a pipe or shared memory is not "
     "seen: schedulers and mail queues are looked at, other files are not",
-    "what others fetch from a server of the command's is not seen",
+    "what other programs of the machine fetch from a server of the command's is not seen; other "
+    "machines cannot reach one",
     "a program that rewrites the address of a datagram while the kernel asks about it is not seen",
     "timing, and the sizes of what is allowed, can carry data",
 )
 
 
-class Verdict(StrEnum):
+def markdown() -> str:
+    """The list for the documentation."""
+    return "".join(f"- {limit}\n" for limit in LIMITS)
+
+
+class GateVerdict(StrEnum):
     PASSED = "passed"
     SENT = "sent"
     BROKEN = "broken"
@@ -59,14 +68,14 @@ class GateOutcome(msgspec.Struct, kw_only=True):
     """`code` is the exit code; `says` the one sentence; `allowed` what was sent and may be.
     `violations` are the contract's, `doubts` what its check could not tell."""
 
-    verdict: Verdict
+    verdict: GateVerdict
     code: int
     says: str
     sent: list[Sending]
     allowed: list[Sending]
     gaps: list[Gap]
     limits: list[str]
-    violations: list[Violation] = []
+    violations: list["Violation"] = []
     doubts: list[str] = []
 
 
@@ -75,34 +84,46 @@ def judge(
     records: Iterable[CaptureRecord],
     allowed: Allowed,
     *,
-    contract: Contract | None = None,
+    contract: "Contract | None" = None,
     more: Sequence[Gap] = (),
     limits: Sequence[str] = (),
 ) -> GateOutcome:
     """`more` are gaps, `limits` limits, that only the caller knows of."""
-    seen = Behaviour()
-    decoders = found.source.profiles().decoders if contract and found.source else None
-
-    def may(one: CaptureRecord) -> bool:
-        if allowed.record(one):
-            return True
-        if contract is None or decoders is None or not _planned(contract, one):
-            return False
-        seen.add(one, decoders)
-        return True
-
-    sent, other = _sent(found, records, may, allowed)
+    planned = _Planned(contract, found) if contract else None
+    sent, other = _sent(
+        found, records, lambda one: allowed.record(one) or bool(planned and planned(one)), allowed
+    )
     gaps = _gaps(found, allowed, more)
-    violations = check(contract, seen) if contract else []
+    violations, unsure = planned.checked() if planned else ([], [])
     verdict, code, says = _told(sent, other, gaps, violations, found.code)
     return GateOutcome(
         verdict=verdict, code=code, says=says, sent=sent, allowed=other, gaps=gaps,
-        limits=[*limits, *LIMITS], violations=violations,
-        doubts=doubts(contract, seen) if contract else [],
+        limits=[*limits, *LIMITS], violations=violations, doubts=unsure,
     )  # fmt: skip
 
 
-def _planned(contract: Contract, one: CaptureRecord) -> bool:
+class _Planned:
+    """Keeps the behaviour of requests to hosts that the contract names."""
+
+    def __init__(self, contract: "Contract", found: Performed) -> None:
+        from app.gate.behaviour import Behaviour
+
+        self._contract, self._seen = contract, Behaviour()
+        self._decoders = found.source.profiles().decoders if found.source else None
+
+    def __call__(self, one: CaptureRecord) -> bool:
+        if self._decoders is None or not _planned(self._contract, one):
+            return False
+        self._seen.add(one, self._decoders)
+        return True
+
+    def checked(self) -> "tuple[list[Violation], list[str]]":
+        from app.gate.check import check, doubts
+
+        return check(self._contract, self._seen), doubts(self._contract, self._seen)
+
+
+def _planned(contract: "Contract", one: CaptureRecord) -> bool:
     """True of a request that was read, to a host that the contract names."""
     host, to = one.host.lower().rstrip("."), one.destination
     named = any(
@@ -129,12 +150,16 @@ def _sent(
         of = counts[is_allowed]
         of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
+    recorded = set()
     for one in records:
+        if one.client is not None:
+            recorded.add(one.client.port)
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
-    for passed, number in found.passed.items():
+    unrecorded = Counter(led for port, led in found.led.items() if port not in recorded)
+    for passed, number in (found.passed + unrecorded).items():
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):
@@ -172,29 +197,29 @@ def _told(
     sent: Sequence[Sending],
     other: Sequence[Sending],
     gaps: Sequence[Gap],
-    violations: Sequence[Violation],
+    violations: "Sequence[Violation]",
     code: int,
-) -> tuple[Verdict, int, str]:
+) -> tuple[GateVerdict, int, str]:
     but = f" but what is allowed (to {_where(other)})" if other else ""
     itself = f"; the command itself ended with {code}" if code else ""
     if sent:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(sum(one.count for one in sent), "time", "times")
         says = f"gate failed: the command sent something, {of}, to {_where(sent)}{rest}{itself}"
-        return Verdict.SENT, SOMETHING_SENT, says
+        return GateVerdict.SENT, SOMETHING_SENT, says
     if violations:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(len(violations), "violation", "violations")
         says = f"gate failed: the contract is broken, {of}: {_broken(violations[0])}{rest}{itself}"
-        return Verdict.BROKEN, SOMETHING_SENT, says
+        return GateVerdict.BROKEN, SOMETHING_SENT, says
     if gaps:
         says = (
             f"gate not passed: nothing was seen to be sent{but}, but coverage is not complete: "
             f"{_open(gaps)}{itself}"
         )
-        return Verdict.NOT_COMPLETE, NOT_COMPLETE, says
+        return GateVerdict.NOT_COMPLETE, NOT_COMPLETE, says
     says = f"gate passed: nothing was sent{but}, and coverage is complete{itself}"
-    return Verdict.PASSED, code, says
+    return GateVerdict.PASSED, code, says
 
 
 def _where(of: Sequence[Sending]) -> str:
@@ -205,7 +230,9 @@ def _open(gaps: Sequence[Gap]) -> str:
     return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
 
 
-def _broken(one: Violation) -> str:
+def _broken(one: "Violation") -> str:
+    from app.gate.check import KINDS
+
     where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
     return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
 

@@ -13,9 +13,9 @@ import msgspec
 
 from app.contract.actions import Mode
 from app.escape import as_json as json_of
-from app.gate import contract_file, statement
+from app.gate import statement
 from app.report.coverage import Gap
-from app.run import beside, confine, gate, predicate, summary, transparent
+from app.run import beside, confine, gate, summary, transparent
 from app.run.allowed import Allowed, Entry
 from app.run.perform import WAIT_SECONDS, Performed, performed, say
 from app.settings import Settings
@@ -46,7 +46,11 @@ def gated(
 ) -> int:
     """Runs the command and returns the exit code: the command's if the gate passed, else one of
     `app.run.gate`. Raises RunError, LocalError."""
-    planned = contract_file.read(contract) if contract else None
+    planned = None
+    if contract:
+        from app.gate import contract_file
+
+        planned = contract_file.read(contract)
     if stated and stated.key:
         statement.check_key(stated.key)
     program = shutil.which(command[0]) if stated and not stated.subjects and command else None
@@ -76,6 +80,8 @@ def gated(
         )
     _print(found, judged, as_json=as_json)
     if stated:
+        from app.run import predicate
+
         about += map(statement.subject, stated.subjects)
         made = predicate.of(
             command,

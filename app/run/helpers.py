@@ -71,7 +71,7 @@ class Own:
     """Knows the sockets of the command's own processes: our descendants but for `ours`."""
 
     def __init__(self, ours: Collection[int] = ()) -> None:
-        self._ours, self._inodes = ours, set[int]()
+        self._ours, self._inodes, self._pids = ours, set[int](), set[int]()
 
     def has(self, inodes: set[int]) -> bool:
         """True if the command's own processes have all of them."""
@@ -80,8 +80,13 @@ class Own:
                 self._inodes |= processes.sockets_of(pid)
         return inodes <= self._inodes
 
+    def look(self, caller: int) -> None:
+        """Remembers who lives now: it may have ended when it matters whose it was."""
+        self._pids.update(self._processes(), (caller,))
+
     def has_process(self, pid: int) -> bool:
-        return pid in self._processes()
+        ended = pid in self._pids and not Path(f"/proc/{pid}").exists()
+        return ended or pid in self._processes()
 
     def _processes(self) -> list[int]:
         spared = {pid for one in self._ours for pid in (one, *processes.descendants(one))}

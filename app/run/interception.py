@@ -44,10 +44,11 @@ _LOOKS = (0, 9, 65535)
 
 # What became of a connection that did not go to the sidecar.
 (OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
- INHERITED, REFUSED, BROKEN, ROUND, LOOKUP, UNREACHED, JOINED) = (
+ INHERITED, REFUSED, BROKEN, ROUND, LOOKUP, UNREACHED, JOINED,
+ UNRECORDED) = (
     "other_port", "link_local", "other_network", "local", "daemon", "service", "unreadable",
     "datagrams", "other_socket", "inherited", "refused", "broken", "round", "lookup", "unreached",
-    "joined",
+    "joined", "unrecorded",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Used by `app.run.interception`. It holds a copy of each socket, for as short as 
 end sees no end of the connection before.
 """
 
+import os
 import socket
 import threading
 import time
@@ -39,7 +40,9 @@ class Later:
     ) -> None:
         """Calls `connected` with a copy of the socket once it has a peer, or `late` if it gets none
         at once."""
-        one = _Waiting(sock.dup(), connected, late, time.monotonic() + _PATIENCE_S)
+        # Its own `dup` would make the caller's socket a blocking one: they share that.
+        copy = socket.socket(fileno=os.dup(sock.fileno()))
+        one = _Waiting(copy, connected, late, time.monotonic() + _PATIENCE_S)
         with self._change:
             self._waiting.append(one)
             self._change.notify()

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app import trust
-from app.client.source import Source, connect
 from app.contract import names, state
 from app.contract.actions import ACTIONS, Mode
 from app.contract.matching import Host
@@ -30,6 +30,9 @@ from app.run.interception import Passed
 from app.run.servers import Servers
 from app.run.stage import FailingHosts
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.client.source import Source
 
 WAIT_SECONDS = 10.0  # for processes that outlive the command
 PROXY_ONLY = "this run is not transparent"
@@ -47,11 +50,12 @@ class Performed:
     services: Sequence[str] = ()  # limits that are worth a line of their own
     passed: Counter[Passed] = field(default_factory=Counter)  # what did not come to the sidecar
     error: Exception | None = None
-    source: Source | None = None
+    source: "Source | None" = None
     boot: str = ""
     began_ns: int = 0
     profiles: Sequence[Profile] = ()
     transparent: bool = False
+    led: Mapping[int, Passed] = field(default_factory=dict)  # see app.run.strict
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -158,7 +162,8 @@ def performed(
             say(f"telemock: the sidecar ended before the command: see {console}")
         rows: Sequence[summary.Sent] = ()
         lost: Mapping[str, int] = {}
-        source, boot, left = None, "", 0
+        source: Source | None = None
+        boot, left = "", 0
         try:
             if servers.error is not None:
                 raise servers.error
@@ -173,6 +178,8 @@ def performed(
                     _say_what_is_not_stored(left, why, sidecar.child.console, say)
                 else:
                     left = 0
+                from app.client.source import connect
+
                 source = stack.enter_context(connect(settings, servers.app.url))
                 rows = summary.summed(summary.records(source, boot, began))
                 lost = summary.lost(source, boot, began)
@@ -195,7 +202,7 @@ def performed(
                 code, rows, lost, coverage, services, passed, None, source, boot, began
             )
         found.began_ns, found.profiles = began, servers.profiles
-        found.transparent = route is not None
+        found.transparent, found.led = route is not None, watch.led
         yield found
 
 

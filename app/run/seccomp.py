@@ -50,13 +50,15 @@ class Calls(NamedTuple):
     sendmmsg: int
     socket: int
     setsockopt: int
+    listen: int
     ioctl: int
     keys: tuple[int, ...]  # add_key, request_key, keyctl
     multiplexed: int | None = None
 
 
 MULTIPLEXED = {
-    1: "socket", 3: "connect", 11: "sendto", 14: "setsockopt", 16: "sendmsg", 20: "sendmmsg",
+    1: "socket", 3: "connect", 4: "listen", 11: "sendto", 14: "setsockopt", 16: "sendmsg",
+    20: "sendmmsg",
 }  # fmt: skip
 # Level and option of what joins a group: the kernel then tells the network which.
 _JOINS = (
@@ -72,21 +74,21 @@ class Machine(NamedTuple):
     abis: dict[int, Calls]  # by AUDIT_ARCH, its own first
 
 
-_ARM32 = Calls(283, 290, 296, 374, 281, 294, 54, (309, 310, 311), 102)
+_ARM32 = Calls(283, 290, 296, 374, 281, 294, 284, 54, (309, 310, 311), 102)
 MACHINES = {
     "x86_64": Machine(
         317,
         438,
         {
-            0xC000003E: Calls(42, 44, 46, 307, 41, 54, 16, (248, 249, 250)),
-            0x40000003: Calls(362, 369, 370, 345, 359, 366, 54, (286, 287, 288), 102),
+            0xC000003E: Calls(42, 44, 46, 307, 41, 54, 50, 16, (248, 249, 250)),
+            0x40000003: Calls(362, 369, 370, 345, 359, 366, 363, 54, (286, 287, 288), 102),
         },
     ),
     "aarch64": Machine(
         277,
         438,
         {
-            0xC00000B7: Calls(203, 206, 211, 269, 198, 208, 29, (217, 218, 219)),
+            0xC00000B7: Calls(203, 206, 211, 269, 198, 208, 201, 29, (217, 218, 219)),
             0x40000028: _ARM32,
         },
     ),
@@ -105,8 +107,9 @@ def code_for(machine: Machine, *, strict: bool = False) -> bytes:
     """The filter: asked about are `connect`, `sendto` with an address, `sendmsg` and `sendmmsg`
     (whose address no filter can see), and `socket` for what is neither TCP nor UDP. A connect
     within a send, and io_uring (which connects without a system call), are refused as by a kernel
-    without them, so programs do without. `strict` asks about joining a group, too, and refuses
-    what has others send: the kernel's keys (which look up names) and typing into a terminal."""
+    without them, so programs do without. `strict` asks about joining a group and about servers,
+    too, and refuses what has others send: the kernel's keys (which look up names) and typing into
+    a terminal."""
     code = [_op(_LOAD, _ARCH)]
     for arch, calls in machine.abis.items():
         part = _of_abi(calls, strict=strict)
@@ -176,6 +179,7 @@ def _of_strict(calls: Calls) -> list[bytes]:
             _op(_EQUAL, option, 0, 1),
             _op(_RETURN, _NOTIFY),
         ]
+    code += [_op(_EQUAL, calls.listen, 0, 1), _op(_RETURN, _NOTIFY)]
     return [*code, _op(_EQUAL, calls.setsockopt, 0, len(joins) + 1), *joins, _op(_RETURN, _ALLOW)]
 
 

@@ -12,7 +12,6 @@ from app import contract, environment
 from app.client.running import running_app
 from app.contract import names, rules
 from app.contract.matching import Host
-from app.profiles.read import built_in
 from app.run import processes
 from app.run.child import RunError
 from app.run.processes import PYTHON, App, LocalError, RunningSidecar, free_port
@@ -77,8 +76,9 @@ class Servers:
             found = self._app.profiles()
         else:
             sources = self._profiles or self._settings.profiles
-            if set(map(str, sources)) == set(built_in()):
-                found = _shipped()
+            shipped = {profile.id: profile for profile in _shipped()}
+            if all(str(source) in shipped for source in sources):  # compiled already
+                found = tuple(shipped[str(source)] for source in sources)
             else:
                 from app.profiles.compile import load_profiles
 

@@ -15,7 +15,8 @@ from ipaddress import ip_address
 
 from app.contract import processes
 from app.contract.processes import Address
-from app.run import asked, helpers, route, seccomp
+from app.contract.record import Program
+from app.run import asked, helpers, near, route, seccomp
 from app.run.interception import (
     BROKEN,
     DATAGRAMS,
@@ -23,9 +24,12 @@ from app.run.interception import (
     JOINED,
     LOCAL,
     LOOKUP,
+    OTHER_SOCKET,
     SERVICE,
     UNREACHED,
+    UNRECORDED,
     Interception,
+    Passed,
     Target,
 )
 from app.run.seccomp import Notifications, Question
@@ -51,6 +55,7 @@ class Strict(Interception):
         need: Callable[[], bool] = lambda: True,
     ) -> None:
         self._need = need
+        self.led: dict[int, Passed] = {}
         super().__init__(notifications, target, own)
 
     def note_inherited(self, pid: int) -> None:
@@ -63,18 +68,31 @@ class Strict(Interception):
                 self._note(INHERITED, pid, f"{sock.family.name} {peer or 'without a name'}")
 
     def _decide(self, call: Question) -> int | None:
-        if call.name in ("setsockopt", "multiplexed"):
-            given = asked.read(call)
+        if call.name in ("setsockopt", "listen", "multiplexed"):
+            given, pid = asked.read(call), processes.leader(call.thread)
             if given.name == "setsockopt":
                 if seccomp.joins(*given.kind[:2]):
-                    pid = processes.leader(call.thread)
                     self._note(JOINED, pid, "a group of hosts", once=True)
                 return None
+            if given.name == "listen":
+                with asked.copy_of(call, pid, given.fd) as sock:
+                    self._serve_this_machine(sock, pid)
+                return None
         return super()._decide(call)
+
+    def _serve_this_machine(self, sock: socket.socket, pid: int) -> None:
+        """A server of the command's answers this machine alone: others could fetch from it."""
+        if sock.family not in (socket.AF_INET, socket.AF_INET6) or near.is_on(sock):
+            return
+        try:
+            near.put_on(sock)
+        except OSError:  # it has a filter that it locked
+            self._note(OTHER_SOCKET, pid, "a server that others may reach")
 
     def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
         if _NAMES.fullmatch(helpers.name_in(name, pid)):
             return errno.ECONNREFUSED
+        self._own.look(pid)
         return super()._unix(sock, pid, name)
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
@@ -108,11 +126,19 @@ class Strict(Interception):
         if not self._need():
             self._note(BROKEN, pid, self._named(to))
             return errno.ECONNREFUSED
-        return super()._lead(sock, pid, to, listener)
+        error = super()._lead(sock, pid, to, listener)
+        self._led(Program(processes.name_of(pid), pid), self._named(to), sock)
+        return error
+
+    def _led(self, program: Program, to: str, sock: socket.socket) -> None:
+        with self._lock:
+            self.led[sock.getsockname()[1]] = Passed(UNRECORDED, program, to)
 
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
         if to[1] in self._target.ours:
             self._need()
+            program = Program(processes.name_of(pid), pid)
+            self._later.once_connected(sock, partial(self._led, program, "the proxy"))
         else:
             self._later.once_connected(
                 sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)

@@ -3,11 +3,10 @@ demo` print at the end. Reads captures, since roll-ups only know hours.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
-from app.client.source import Source, captures
 from app.contract import record
 from app.contract.instant import iso
 from app.contract.outcomes import WORDS, outcome, word_of
@@ -16,6 +15,9 @@ from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
 from app.store.facts import sizes
 from app.store.inventory import route_of
+
+if TYPE_CHECKING:  # a quarter of a second, only for who has something to read
+    from app.client.source import Source
 
 
 class Sent(msgspec.Struct, kw_only=True):
@@ -37,18 +39,20 @@ class Sent(msgspec.Struct, kw_only=True):
     last_ns: int = 0
 
 
-def records(source: Source, boot: str, since_ns: int) -> Iterator[CaptureRecord]:
+def records(source: "Source", boot: str, since_ns: int) -> Iterator[CaptureRecord]:
     """Yields the records of that start, newest first, without log lines.
 
     Raises what the source raises.
     """
+    from app.client.source import captures
+
     for line in captures(source, CaptureQuery(since_ns=since_ns)):
         found = record.decode(line)
         if found.boot == boot and found.kind != "log":
             yield found
 
 
-def lost(source: Source, boot: str, since_ns: int) -> dict[str, int]:
+def lost(source: "Source", boot: str, since_ns: int) -> dict[str, int]:
     """Counts by reason the records of that start that were lost. Raises what the source raises."""
     found = [m for m in source.report(Scope(since_ns=since_ns)).missing if m.boot == boot]
     return found[0].lost if found else {}

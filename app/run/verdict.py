@@ -77,22 +77,26 @@ PASSED: Mapping[str, Kind] = {
         "see which protocol it is, and name the port in the profile; nothing of it left",
     ),
     way.LOOKUP: Kind(
-        "to a resolver, whose questions may carry anything (told by a gate alone)",
+        "to a resolver, whose questions may carry anything",
         "clients that heed proxy variables look up nothing themselves",
         "look-up",
         "look-ups",
     ),
     way.UNREACHED: Kind(
-        "to where this machine has no way, so nothing left it here (told by a gate alone)",
+        "to where this machine has no way, so nothing left it here",
         "elsewhere it would be sent: see what it is",
         "attempt",
         "attempts",
     ),
     way.JOINED: Kind(
-        "that joined a group of hosts, which tells the network so (told by a gate alone)",
+        "that joined a group of hosts, which tells the network so",
         "see what it is; most look for services nearby (mDNS)",
         "socket",
         "sockets",
+    ),
+    way.UNRECORDED: Kind(
+        "that the sidecar has no record of: they ended before it was told what for",
+        "see what it is; a firewall closes it to the command",
     ),
     way.BROKEN: Kind(
         "that did not reach the sidecar, and failed",
@@ -101,10 +105,15 @@ PASSED: Mapping[str, Kind] = {
 }
 
 
+GATE_ALONE = frozenset((way.LOOKUP, way.UNREACHED, way.JOINED, way.UNRECORDED))
+
+
 def markdown() -> str:
     """The table for the documentation."""
     lines = ["| Named | What helps |", "|---|---|"]
-    lines += [f"| {kind.many} {kind.says} | {kind.remedy} |" for kind in PASSED.values()]
+    for why, kind in PASSED.items():
+        by = " (by a gate alone)" if why in GATE_ALONE else ""
+        lines.append(f"| {kind.many} {kind.says}{by} | {kind.remedy} |")
     return "\n".join(lines) + "\n"
 
 

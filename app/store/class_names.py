@@ -68,7 +68,10 @@ def rule_of(path: str, type: str) -> NameRule | None:
     if not names:
         return None
     last = spelled(names[-1])
-    whole = tuple(word for name in names[-_STEPS:] for word in spelled(name))
+    while len(last) > 1 and last[-1].isdigit():  # address2
+        last = last[:-1]
+    ahead = (word for name in names[-_STEPS:-1] for word in spelled(name))
+    whole = (*ahead, *last)
     table = _tables()[type]
     for word in last:
         if (rule := table.words.get(word)) and rule.id == "licence":

@@ -89,7 +89,8 @@ RULES = (
     NameRule(
         "identifier.person", "user name", 0.9,
         ends=f"{_USER} name|names|login|alias,first|last|full|given|family|middle|nick|real|maiden|"
-        "login|screen name,user,usr,login,logon,logname,whoami,upn,author,committer,assignee,"
+        "login|screen name,user,usr,login,logon,principal,logname,whoami,upn,author,committer,"
+        "assignee,"
         "reviewer,created|updated|modified|started|requested|run|installed by,process owner,"
         "surname,sam account name,user full name", whole="users,members,authors",
     ),
@@ -113,9 +114,10 @@ RULES = (
     ),
     NameRule(
         "identifier.device", "id of a machine", 0.9, types=S + N,
-        ends=f"{_MACHINE}|board|chassis|bios|disk|boot|advertising|vendor {_ANY},"
+        ends=f"{_MACHINE}|board|chassis|bios|disk|boot|advertising|vendor|system|dmi|"
+        f"product {_ANY},"
         "system uuid|serial,"
-        "serial,serial number|no,imei,idfa,idfv,gaid,aaid,udid,adid",
+        "serial,serial number|no,imei,hwid,idfa,idfv,gaid,aaid,udid,adid",
     ),
     NameRule(
         "identifier.device", "MAC address", 0.9,
@@ -128,7 +130,8 @@ RULES = (
         "service|chart|workload|job name|namespace|names,daemon|stateful|replica set name,"
         "node pool,node pool name,ingress class,ingress class name,service account,"
         "service account name,cron job name,namespace,daemonset,statefulset,replicaset,cronjob,"
-        "image,container image,helm chart,kube provider|distribution|distro|platform",
+        "image,container image,image digest|tag,helm chart,"
+        "kube provider|distribution|distro|platform",
         whole="pod,pods,container,containers,deployment,service,services,workload",
     ),
     NameRule(
@@ -184,7 +187,7 @@ RULES = (
     NameRule(
         "location", "time zone", 0.85, types=S + N,
         ends="time zone,timezone,tz,time zone name|id|offset,tz name|offset,zone info,zoneinfo,"
-        "utc|gmt offset",
+        "utc|gmt offset,tzname,utc|gmt|tz|timezone offset hours|minutes|seconds",
     ),
     NameRule(
         "network", "address", 0.85,
@@ -221,7 +224,8 @@ RULES = (
         "environment", "size of the machine", 0.6, types=N,
         ends="num|number|total|n|logical|physical cpu|cpus|gpu|gpus|core|cores|processors|vcpus,"
         "cpu|gpu|core|processor|cores count|cores|number|num|total,total|physical|system|host|"
-        "installed memory|mem|ram,memory|mem|ram|disk total|size,memory per device,cpus,gpus,cores,"
+        "installed memory|mem|ram,memory|mem|ram|disk total|size,"
+        "memory|mem|ram|disk total|size bytes|mb|gb|kb,memory per device,cpus,gpus,cores,"
         "vcpus,pid,ppid,process id",
         whole="cpu,gpu,memory,ram",
     ),
@@ -237,11 +241,12 @@ RULES = (
     ),
     NameRule(
         "environment", "working directory", 0.8,
-        ends="cwd,pwd,working|work|current dir|directory,workdir,workingdir",
+        ends="cwd,pwd,cwd path|dir,working|work|current dir|directory,workdir,workingdir",
     ),
     NameRule(
         "environment", "runtime", 0.7,
-        ends="runtime,language,lang,locale,interpreter,python,ruby,java,jvm,nodejs,golang,dotnet,"
+        ends="runtime,language,lang,locale,interpreter,implementation,python,ruby,java,jvm,"
+        "nodejs,golang,dotnet,"
         "php,cloud,cloud provider,csp,orchestrator,environment,env,shell,term,"
         "terminal,sdk,lib,library,"
         "executable,program,binary,hosting,package manager,runtime|sdk|lib|library|client|agent|"
@@ -269,7 +274,7 @@ RULES = (
     NameRule(
         "text", "text", 0.7,
         ends="message,messages,msg,description,desc,comment,comments,note,notes,feedback,error,"
-        "errors,exception,stack,stacktrace,traceback,backtrace,stack trace,"
+        "errors,exception,stack,stacktrace,traceback,backtrace,query string,stack trace,"
         "reason,detail,details,summary,"
         "text,content,prompt,prompts,completion,query,sql,statement,command,"
         "cmd,cmdline,command|cmd "
@@ -292,8 +297,10 @@ RULES = (
     NameRule(
         "configuration", "setting", 0.6,
         ends="setting,settings,config,configuration,conf,mode,enabled,disabled,strategy,policy,"
-        "option,options,flag,flags,type,types,kind,format,encoding,charset,channel,driver,backend,engine,"
-        "edition,packaging,product,plugin,plugins,theme,schema,protocol,scheme,path,paths,file,files,"
+        "option,options,flag,flags,type,types,kind,format,encoding,charset,channel,driver,"
+        "backend,engine,"
+        "edition,packaging,product,plugin,plugins,theme,schema,protocol,scheme,path,paths,file,"
+        "files,"
         "filename,dir,directory,folder,source,target,provider,adapter,storage,module,modules,"
         "extension,extensions,feature,features,preference,role,permission,scope,tags,label,labels,"
         "group,topic,config|plugin|module|product|feature|channel|file name|names|path|dir|file|id",

@@ -117,7 +117,7 @@ _ROUTES = RouteTable()
 def route_of(record: CaptureRecord) -> str:
     """The rule's route; where it names no path, or no rule took the request, its path as a
     template."""
-    if record.route not in CATCH_ALL or record.request is None:
+    if record.request is None or (record.rule and record.route not in CATCH_ALL):
         return record.route
     return _ROUTES.of(record.profile, record.host, record.request.path)
 

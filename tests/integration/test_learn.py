@@ -84,6 +84,9 @@ def test_two_commands_lead_to_a_profile_that_keeps_the_client_content(
     assert f"opened for this run alone: {', '.join(client.hosts)}" in opened.stderr
     sent = len(bench.vendor.requests)
     assert sent >= client.requests
+    kept = bench.telemock(tmp_path, "captures", "list", "--json").stdout
+    for secret in client.secrets - {"own_key"}:
+        assert SENT[secret] not in kept
     file = tmp_path / "draft.yaml"
     learned = bench.telemock(tmp_path, "learn", "-o", str(file))
     assert learned.returncode == 0, learned.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.test_run import telemock
 from tests.integration.test_run_user import Done
-from tests.planted import WAYS
+from tests.ways import WAYS
 
 ROOT = Path(__file__).parents[2]
 AT = "https://cdn.cribl.io/telemetry/index.html?v=1"
@@ -24,7 +24,7 @@ def send(body, kind="application/json"):
 EACH = f"""
 {SEND}
 import socket
-from tests.planted import WAYS
+from tests.ways import WAYS
 written = {{way: write(socket.gethostname()) for way, (write, said) in WAYS.items()
            if "'product'" not in said}}  # no word of this command
 send({{f"w{{n}}": one for n, one in enumerate(written.values()) if isinstance(one, str)}})
@@ -184,3 +184,9 @@ def test_another_user_without_rights_has_a_namespace_of_their_own():
     wanted = {("host", "host name"), ("login", "user"), ("cwd", "working directory")}
     assert {(f"body.{field}", source) for field, source in wanted} <= found
     assert any("user namespace" in note for note in document["canary"]["notes"])
+
+
+def test_the_real_home_is_asked_for_with_planted_values_alone(tmp_path):
+    done = telemock(tmp_path, "run", "--own-home", "--", "true")
+    assert done.returncode == 2
+    assert "hint: add --canary" in done.stderr

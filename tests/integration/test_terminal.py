@@ -11,7 +11,10 @@ import typer
 
 from app.cli.root import cli
 from app.contract.record import CaptureRecord, Endpoint, Message, decode
+from app.gate import statement
+from app.gate.statement import Subject
 from app.store.sqlite.store import SqliteStore
+from tests.hars import entry, har, write
 from tests.records import BOOT, exchange, incoming, log, spliced
 from tests.unit.app.cli.conftest import Telemock, place, store, telemock
 
@@ -60,9 +63,10 @@ PRINTING = [
     ["contract", "diff", "contract.yaml", f"4.16.1-20904e45{EVIL}"],
     ["contract", "diff", "contract.yaml", EVIL, "--markdown"],
     ["profiles", "list"],
-    ["learn", "--host", "cdn.cribl.io"],
-    ["learn", "--har", EVIL],
-    ["learn", "--har", "evil.yaml", "--id", EVIL],
+    ["learn", "--host", EVIL, "--har", EVIL],
+    ["learn", "--har", "evil.har"],
+    ["learn", "--har", "evil.har", "--id", EVIL],
+    ["learn", "--har", "evil.har", "-o", EVIL],
     ["profiles", "show", EVIL],
     ["profiles", "add", "evil.yaml"],
     ["profiles", "add", EVIL],
@@ -72,6 +76,10 @@ PRINTING = [
     ["rules", "check", EVIL],
     ["rules", "explain", URL, "-H", f"a: {EVIL}"],
     ["rules", "explain", URL, "-H", f"a: {EVIL}", "--json"],
+    ["statement", "verify", "gate.json"],
+    ["statement", "verify", "gate.json", "--json"],
+    ["statement", "verify", "gate.json", "--key", EVIL],
+    ["statement", "verify", EVIL],
     ["inject", "-f", "evil.yaml"],
     ["version"],
 ]
@@ -121,8 +129,14 @@ def evil(store: SqliteStore, place: Path) -> None:
     store.write(incoming(*records))
     profile = {EVIL: 1, "id": EVIL, "hosts": [EVIL], "rules": [{"path": EVIL}]}
     (place / "evil.yaml").write_text(json.dumps(profile))
+    said = {"verdict": EVIL, "says": EVIL, "command": EVIL, "finishedOn": EVIL}
+    statement.write(place / "gate.json", [Subject(EVIL, {"sha256": EVIL})], said, None)
     contract = {"contract": 1, "profile": f"cribl{EVIL}", "hosts": []}
     (place / "contract.yaml").write_text(json.dumps(contract))
+    asked = {"method": "POST", "url": f"https://stats.acme.test/{EVIL}?{EVIL}={EVIL}"}
+    asked["postData"] = {"mimeType": EVIL, "text": json.dumps({EVIL: EVIL, f"{EVIL}email": EVIL})}
+    said = {"status": 200, "headers": [{"name": EVIL, "value": EVIL}], "content": {"text": EVIL}}
+    write(place / "evil.har", har(entry(request=asked, response=said)))
 
 
 def commands(group: typer.Typer) -> Iterator[str]:

@@ -116,6 +116,22 @@ TABLE = (
              {"key": "ClusterID", "value": {"stringValue": SECRET}}]}]}]}]}),
     Sent("crewai", "traces", "telemetry.crewai.com:4319/v1/traces", "1.2.0",
          headers={"content-type": "application/x-protobuf"}, body=crew_created()),
+    Sent("haystack", "batch", "eu.i.posthog.com/batch/", "3.4.1",
+         body={"batch": [{"event": "Pipeline run (2.x)", "distinct_id": SECRET,
+                          "properties": {"libraries.haystack": "3.4.1", "runs": 1}}]}),
+    Sent("dvc", "report", "analytics.dvc.org/", "3.67.1",
+         body={"cmd_class": "CmdInit", "user_id": SECRET, "group_id": SECRET,
+               "dvc_version": "3.67.1"}),
+    Sent("astro", "record", "telemetry.astro.build/api/v1/record", "5.18.2",
+         body={"context": {"anonymousId": SECRET, "anonymousProjectId": SECRET},
+               "meta": {"astroVersion": "5.18.2"}, "events": [{"eventName": "ASTRO_CLI_SESSION"}]}),
+    Sent("turbo", "events", "telemetry.vercel.com/api/turborepo/v1/events", "2.11.11",
+         headers={"User-Agent": "turbo 2.11.11 1.98.0-nightly linux x86_64",
+                  "X-Turbo-Telemetry-Id": SECRET, "X-Turbo-Session-Id": SECRET},
+         body=[{"generic": {"key": "execution", "value": "ended"}}]),
+    Sent("prisma", "check", "checkpoint.prisma.io/v1/check/prisma", "7.10.1", "GET",
+         {"version": "7.10.1", "arch": "x64", "os": "linux", "signature": SECRET,
+          "project_hash": SECRET, "command": "validate"}),
 )  # fmt: skip
 each = pytest.mark.parametrize("sent", TABLE, ids=lambda sent: f"{sent.profile}-{sent.rule}")
 

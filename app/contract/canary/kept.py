@@ -36,7 +36,7 @@ class KeptWord(NamedTuple):
         return _ID.fullmatch(self.word) is not None
 
 
-class Kept:
+class KeptFiles:
     """The words of files that were written since it was made, by the `places` that they are in:
     a directory, and its name for people."""
 

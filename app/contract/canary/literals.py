@@ -8,7 +8,7 @@ import base64
 import codecs
 import re
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import IntEnum
 from typing import NamedTuple
 
 AS_IT_IS, PUNCTUATION = "as it is", "with other punctuation"
@@ -19,7 +19,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class Text(Enum):
+class Text(IntEnum):
     """The text that is searched: as it came, in lower case, or of that the letters and digits."""
 
     EXACT = 0

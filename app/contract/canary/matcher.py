@@ -22,7 +22,7 @@ _KEY = 12  # hex digits by which a digest is looked up: 48 bits
 _SURE = 16  # hex digits that count though others follow
 _SHORT = 8  # hex digits of a whole word that count
 
-_NO_WORD = re.compile(rb"[^0-9a-z]+")
+_NO_WORD = bytes(c for c in range(256) if not (c < 128 and chr(c).isalnum()))
 _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
 _DASH = re.compile(rb"(?<=[0-9a-fA-F])[-:](?=[0-9a-fA-F])")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -114,7 +114,7 @@ class Matcher:
 
     def _literals(self, view: bytes) -> Iterator[Hit]:
         low = view.lower()
-        texts = {Text.EXACT: view, Text.LOWER: low, Text.SQUEEZED: _NO_WORD.sub(b"", low)}
+        texts = {Text.EXACT: view, Text.LOWER: low, Text.SQUEEZED: low.translate(None, _NO_WORD)}
         for word, hit in self._ids.items():
             if word in low:
                 yield hit
@@ -134,7 +134,8 @@ class Matcher:
                     yield hit
 
     def _hex(self, view: bytes) -> Iterator[Hit]:
-        for match in _UUID.finditer(view):
+        uuids = list(_UUID.finditer(view)) if b"-" in view else []
+        for match in uuids:
             written = match.group().replace(b"-", b"").lower()
             if (place := self._keys.get(written[:_KEY])) is not None and not self._at[place]:
                 digest = self._digests[self._digest_of[place]]
@@ -143,7 +144,7 @@ class Matcher:
                     whole = digest == written.decode()
                     said = "" if whole or "UUID" in hit.how else ", as a UUID"
                     yield Hit(hit.source, hit.how + said)
-        view = _UUID.sub(b" ", view)
+        view = _UUID.sub(b" ", view) if uuids else view
         joined = _DASH.sub(b"", view) if b"-" in view or b":" in view else view
         for text in dict.fromkeys((view, joined)):
             for match in _HEX.finditer(text):

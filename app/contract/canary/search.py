@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from app.contract import body as bodies
-from app.contract.canary.kept import Kept
+from app.contract.canary.kept import KeptFiles
 from app.contract.canary.literals import AS_IT_IS, kind
 from app.contract.canary.matcher import Hit, Matcher
 from app.contract.canary.spec import Spec
@@ -24,11 +24,12 @@ from app.contract.rules import RuleSet
 
 log = logging.getLogger(__name__)
 
-SECONDS = 0.5  # of one record
+SECONDS = 0.5  # of one record, in processor time
 FIELDS = 20_000  # of one record
 FOUND = 64  # findings that a record carries
 _DEPTH = 60
 _KNOWN = 4_096  # values that are remembered, with what was found in them
+_SHORTEST = 7  # characters of a value: an address has so many, all else more
 _SMALL = 512  # characters of those
 
 _NAME = re.compile(r"[A-Za-z_$@*][\w.$@:/ -]{0,63}")
@@ -45,7 +46,7 @@ class Search:
     def __init__(self, spec: Spec, rules: Callable[[], RuleSet]) -> None:
         self._spec, self._rules = spec, rules
         self._matcher: Matcher | None = None
-        self._kept = Kept(spec.places)
+        self._kept = KeptFiles(spec.places)
         self._known: dict[str | bytes, tuple[Hit, ...]] = {}
 
     def record(self, record: CaptureRecord) -> None:
@@ -64,7 +65,7 @@ class Search:
             if not any(matcher.find(word.word)):  # else it is one of those that are known
                 matcher.learn(word, self._spec.canaries)
                 self._known.clear()
-        until = time.monotonic() + SECONDS
+        until = time.thread_time() + SECONDS
         found: dict[tuple[str, str, str], None] = {}
         number = 0
         known = self._rules().rule(record.profile, record.rule)
@@ -72,7 +73,7 @@ class Search:
             known[1].decoders if known else (), lambda text: bool(self._hits(matcher, text))
         )
         for field, value in leaves.of(record):
-            if time.monotonic() > until or number >= FIELDS:
+            if time.thread_time() > until or number >= FIELDS:
                 leaves.skipped.append(f"{field}: {_MANY if number >= FIELDS else _TIME}")
                 break
             number += 1
@@ -90,6 +91,8 @@ class Search:
         return msgspec.structs.replace(self._spec, salts=salts)
 
     def _hits(self, matcher: Matcher, value: str | bytes) -> tuple[Hit, ...]:
+        if len(value) < _SHORTEST:
+            return ()
         small = len(value) <= _SMALL
         if small and (known := self._known.get(value)) is not None:
             return known
@@ -174,7 +177,8 @@ class _Leaves:
         if depth > _DEPTH or node is None or isinstance(node, bool | Opaque):
             return  # what is deeper is in the body whole
         if isinstance(node, Opened):
-            yield from self._within(path + node.suffix, node.value, depth + 1)
+            if not node.unsure:  # what else it may be read as is in the text, or in the body whole
+                yield from self._within(path + node.suffix, node.value, depth + 1)
             if node.text:
                 yield path, node.text
         elif isinstance(node, str):

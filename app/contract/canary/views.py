@@ -14,6 +14,7 @@ from app.contract.decoding import compressed, percent
 DEPTH = 5
 MOST = 96  # views of one value
 BYTES = 1 << 20  # of all views of one value
+_HEAD = 4_096  # bytes that say whether a view is text
 _TOKENS = 24  # encoded words that are decoded of one view
 
 _ESCAPE = re.compile(rb"\\(?:u\{?([0-9a-fA-F]{1,6})\}?|x([0-9a-fA-F]{2})|([0-7]{3})|([\"\\/]))")
@@ -54,6 +55,23 @@ def _layers(view: bytes, cap: int) -> Iterator[Layer]:
         if (opened := compressed.opened(view, cap)) is not None:
             yield name, opened[0]
         return
+    yield from _texts(view, cap) if _is_text(view) else ()
+    if b"\0" in view and view.count(b"\0") * 4 >= len(view):
+        yield "UTF-16", view.replace(b"\0", b"")
+    for pattern, name, decode in _WORDS:
+        for number, match in enumerate(pattern.finditer(view)):
+            if number >= _TOKENS:
+                break
+            if (decoded := decode(match.group())) and decoded != view:
+                yield name, decoded
+
+
+def _is_text(view: bytes) -> bool:
+    head = view[:_HEAD]
+    return len(_PRINTABLE.findall(head)) * 10 >= len(head) * 7
+
+
+def _texts(view: bytes, cap: int) -> Iterator[Layer]:
     if b"%" in view and (undone := percent.undo(view, cap)) is not None:
         yield "percent-encoding", undone
     if b"\\" in view and (plain := _ESCAPE.sub(_unescaped, view)) != view:
@@ -64,14 +82,6 @@ def _layers(view: bytes, cap: int) -> Iterator[Layer]:
             yield "HTML entities", unescaped.encode("utf-8", "surrogatepass")
     if b"=" in view and _QUOTED.search(view) and (plain := quopri.decodestring(view)) != view:
         yield "quoted-printable", plain
-    if b"\0" in view and view.count(b"\0") * 4 >= len(view):
-        yield "UTF-16", view.replace(b"\0", b"")
-    for pattern, name, decode in _WORDS:
-        for number, match in enumerate(pattern.finditer(view)):
-            if number >= _TOKENS:
-                break
-            if (decoded := decode(match.group())) and decoded != view:
-                yield name, decoded
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -184,8 +184,14 @@ class _Record(Bodies):
             self.body(message.body, ())
         read = "\n".join(lines)
         changed = self.texts(record, read)
+        if record.canary is not None:  # names of fields may be secrets, too
+            told = record.canary.found
+            record.canary.found = [(s, short(self.line(field)), how) for s, field, how in told]
         if self.found:
             there = traces(self.found)
+            if record.canary is not None:
+                told = record.canary.found
+                record.canary.found = [(s, short(there.replace(f)), how) for s, f, how in told]
             if not sweep(record, there, None if changed else f"{read}\n{asked}"):
                 names.beyond("traces")
             if self.opened:  # a copy may be in what was opened

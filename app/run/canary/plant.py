@@ -156,10 +156,11 @@ class _Planting:
     def _later(self, step: kernel.Override, canary: Canary, how: str) -> None:
         self._steps.append((step, canary, how))
 
-    def _file(self, name: str, text: str) -> str:
+    def _file(self, name: str, text: str, mode: int = 0o644) -> str:
         path = self._base / name
+        path.touch(mode)
+        path.chmod(mode)
         path.write_text(text, errors="surrogateescape")
-        path.chmod(0o644)
         return str(path)
 
     def _home(self, own: bool) -> None:
@@ -260,7 +261,8 @@ class _Planting:
             self.found.not_planted["git remote"] = e.strerror or str(e)
             return
         canary = Canary("git remote", git.url_spellings(url), remote[:CORE])
-        step = kernel.file("git remote", self._file("config", text), str(config))
+        # It may hold credentials: actions/checkout keeps a token there.
+        step = kernel.file("git remote", self._file("config", text, 0o600), str(config))
         self._later(step, canary, "the repository's configuration")
 
     def _git_variable(self, key: str, value: str) -> None:

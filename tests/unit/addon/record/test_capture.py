@@ -154,7 +154,17 @@ def test_a_connection_is_recorded_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     ("path", "outline"),
-    [("/", "/"), ("/a", "/a"), ("/a/b/c", "/a/*"), ("/a/", "/a/*"), ("", "/"), ("//x", "//*")],
+    [
+        ("/", "/"),
+        ("/a", "/a"),
+        ("/a/b/c", "/a/*"),
+        ("/a/", "/a/*"),
+        ("", "/"),
+        ("//x", "//*"),
+        ("/42/x", "/{id}/*"),
+        ("/ada@acme.example", "/{email}"),
+        ("/v1/x", "/v1/*"),
+    ],
 )
 def test_outline_of_a_path(path: str, outline: str) -> None:
     assert outline_path(path) == outline

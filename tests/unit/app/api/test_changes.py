@@ -209,3 +209,53 @@ def test_what_was_objected_to_is_told_everywhere(served: Served) -> None:
     assert 'telemock_inbox_objected_total{telemock_profile="cribl"} 1.0' in metrics
     assert 'telemock_inbox_items{telemock_state="objected"} 1.0' in metrics
     assert served.client.get("/api/v1/report").json()["inbox"]["again"] == 1
+
+
+def test_a_person_says_a_class_and_takes_it_back(served: Served) -> None:
+    post(served, line(1))
+    field = next(one for one in listed(served, kind="field") if one["name"] == "query.v")
+
+    def of() -> dict[str, Any]:
+        rows = served.client.get("/api/v1/fields").json()["items"]
+        return next(row for row in rows if row["path"] == "query.v")
+
+    before = of()
+    assert (before["class"], before["class_by"]) == ("version", "name version")
+    to = f"{CHANGES}/{field['id']}/class"
+    said = served.client.post(to, json={"class": "licence", "name": "Ada"})
+    assert said.status_code == 200, said.text
+    assert (said.json()["id"], said.json()["by"], said.json()["who"]) == (
+        "licence", "person", "Ada",
+    )  # fmt: skip
+    after = of()
+    assert (after["class"], after["class_by"], after["confidence"], after["who"]) == (
+        "licence", "person", 1.0, "Ada",
+    )  # fmt: skip
+    (inventory,) = [
+        one
+        for one in served.client.get("/api/v1/report").json()["inventory"]
+        if one["field"] == "query.v"
+    ]
+    assert (inventory["class"], inventory["class_who"]) == ("licence", "Ada")
+    assert inventory["class_at"] == said.json()["at"]
+    assert served.client.post(to, json={"class": "none"}).status_code == 200
+    assert of() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        ("field", {"class": "identifier"}, "identifier.person"),
+        ("field", {"class": ""}, "no class"),
+        ("field", {}, "class"),
+        ("field", {"class": "licence", "name": "x" * (NAME + 1)}, str(NAME)),
+        ("host", {"class": "licence"}, "has no class"),
+    ],
+)
+def test_a_class_that_cannot_be_said(served: Served, kind: str, body: Any, says: str) -> None:
+    post(served, line(1))
+    id = listed(served, kind=kind)[0]["id"]
+    answer = served.client.post(f"{CHANGES}/{id}/class", json=body)
+    assert answer.status_code == 422 and says in answer.text
+    assert served.runtime.store.said_classes() == []
+    assert served.client.post(f"{CHANGES}/9999/class", json={"class": "text"}).status_code == 404

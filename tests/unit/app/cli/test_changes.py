@@ -96,3 +96,20 @@ def test_decisions_of_a_running_app(telemock: Telemock, app: Served) -> None:
     done = telemock("changes", "accept", "--all", "--version", "4.17.0", *server)
     assert done.out == "accepted: 1 that were open\n"
     assert telemock("changes", "show", "999", *server).code == 1
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_class_is_said_where_no_app_runs(telemock: Telemock) -> None:
+    (gpu,) = listed(telemock, "--text", "gpu")
+    done = telemock("changes", "class", str(gpu["id"]), "licence", "--name", f"Ada {EVIL}")
+    assert done.code == 0 and done.out.startswith("licence by Ada ")
+    assert "query.gpu" in done.out and not {"\x1b", "\x07", "\u202e"} & set(done.out)
+    fields = telemock("fields")
+    (row,) = [one for one in fields.out.splitlines() if "query.gpu" in one]
+    assert " licence " in row and "Ada" in row and "\x1b" not in row
+    assert telemock("changes", "class", str(gpu["id"]), "none").out.startswith("no class by ")
+    wrong = telemock("changes", "class", str(gpu["id"]), "personal")
+    assert wrong.code == 2 and "identifier.person" in wrong.err
+    (host,) = listed(telemock, "--kind", "host")
+    assert telemock("changes", "class", str(host["id"]), "text").code == 2
+    assert telemock("changes", "class", "9999", "text").code == 1

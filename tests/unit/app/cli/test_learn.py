@@ -9,6 +9,7 @@ import yaml
 from app.contract.masking.masker import Masker
 from app.contract.rules import RuleSet
 from app.profiles import load_profiles
+from app.run.processes import App
 from app.store.sqlite.store import SqliteStore
 from tests.hars import HOSTILE, PROGRAMS, entry, har, write
 from tests.records import exchange, incoming
@@ -130,7 +131,8 @@ def test_a_file_is_replaced_by_force_alone(telemock: Telemock, place: Path) -> N
 def test_an_id_that_is_none_is_refused(telemock: Telemock, place: Path, id: str) -> None:
     write(place / "x.har", har(entry()))
     done = telemock("learn", "--har", "x.har", "--id", id)
-    assert done.code == 1 and done.out == "" and "--id: " in done.err
+    assert done.code == 1 and done.out == "" and "--id: id: " in done.err
+    assert "is not an id" in done.err
     assert "\x1b" not in done.err
 
 
@@ -140,3 +142,21 @@ def test_a_second_draft_of_a_product_has_another_id(telemock: Telemock, place: P
         assert telemock("learn", "--har", "x.har", "-o", f"{id}.yaml").code == 0
         assert yaml.safe_load((place / f"{id}.yaml").read_text())["id"] == id
         assert telemock("profiles", "add", f"{id}.yaml").code == 0
+
+
+def test_a_gate_opens_no_host(telemock: Telemock) -> None:
+    for gate in (["--nothing"], ["--contract", "x.yaml"]):
+        done = telemock("run", *gate, "--open", "a.test", "--", "true")
+        assert done.code == 2 and "--open are no gate's\n\nhint: " in done.err
+
+
+def test_a_host_that_is_none_is_not_opened(telemock: Telemock, place: Path) -> None:
+    done = telemock("run", "--open", "https://a.test", "--", "touch", "ran")
+    assert done.code == 125
+    assert "--open: hosts[0]: 'https://a.test' is not a host name" in done.err
+    assert "hint: " in done.err and not (place / "ran").exists()
+
+
+def test_an_app_that_runs_already_opens_none(telemock: Telemock, app: App, place: Path) -> None:
+    done = telemock("run", "--open", "a.test", "--", "touch", "ran")
+    assert done.code == 125 and "an app runs on" in done.err and not (place / "ran").exists()

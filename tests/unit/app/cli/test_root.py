@@ -56,6 +56,7 @@ COMMANDS = [
     "rules explain",
     "run",
     "serve",
+    "statement verify",
     "status",
     "version",
 ]
@@ -261,6 +262,7 @@ LIGHT = {
     "app.cli.rehearse",
     "app.cli.root",
     "app.cli.rules",
+    "app.cli.statement",
     "app.cli.status",
     "app.cli.streams",
     "app.contract",

@@ -38,3 +38,13 @@ def test_reading_and_deciding(where: tuple[Settings, str]) -> None:
         count = asked.decide_all(query, GivenReview("accepted", name="ann"))
         assert count == len(list(items(asked, ChangeQuery(state="accepted"), None))) > 90
         assert all(item.id <= 100 for item in items(asked, ChangeQuery(state="accepted"), None))
+
+
+def test_a_class_is_said_in_both(where: tuple[Settings, str]) -> None:
+    with inbox(*where) as asked:
+        field = next(items(asked, ChangeQuery(kind="field"), 1))
+        said = asked.say_class(field.id, "contact", "Ada")
+        assert said and (said.id, said.by, said.who) == ("contact", "person", "Ada") and said.at
+        back = asked.say_class(field.id, "none", "")
+        assert back and (back.id, back.who) == ("", os_user())
+        assert asked.say_class(9999, "contact", "Ada") is None

@@ -146,11 +146,33 @@ def test_a_draft_is_bounded() -> None:
     assert f"{REQUESTS - RULES:,} more requests" in said and "50 records" in said
 
 
-def test_ports_of_other_kinds_are_mentioned() -> None:
+def test_an_answer_that_names_another_host_is_mentioned() -> None:
+    body = b'{"url": "https://Ingest.acme.test/log", "us": "https://stats.acme.test/"}'
+    found = draft([request(0, answer=(200, JSON, body))])
+    (said,) = [one for one in found.unknown if "then sends" in one]
+    assert (
+        said
+        == "Whether the client then sends to ingest.acme.test: the answer of v1-usage names it."
+    )
+
+
+def test_sources_of_the_version_that_agree_stand_together() -> None:
+    found = draft(
+        [
+            request(0, "/check/4.16.1.json", method="GET", sent=b""),
+            request(1, sent=b'{"acme_version": "4.16.1"}'),
+            request(2, "/other", sent=b'{"x": {"version": "9.9"}}'),
+        ]
+    )
+    assert [one.field for one in found.versions] == ["path.version", "body.acme_version"]
+    assert [one.field for one in found.other_versions] == ["body.x.version"]
+
+
+def test_other_ports_are_the_hosts() -> None:
     record = request(0)
     assert record.request is not None
     record.request.port = 4_319
-    assert any("4319" in one for one in draft([record]).unknown)
+    assert draft([record, request(1)]).ports == {"stats.acme.test": [4_319]}
 
 
 @pytest.mark.parametrize(

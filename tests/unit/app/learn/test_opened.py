@@ -28,8 +28,10 @@ def test_it_forwards_and_is_gone_afterwards(settings: Settings) -> None:
         assert file.exists()
     assert not file.exists() and not settings.data.exists()
     (line,) = said
-    for part in ("for this run alone: a.test, b.test, .c.test", "masked and kept", "forwarded",
-                 "No rule of this is kept"):  # fmt: skip
+    for part in (
+        "for this run alone: a.test, b.test, .c.test", "read, masked, and kept", "forwarded",
+        "No rule of this is kept",
+    ):  # fmt: skip
         assert part in line
 
 
@@ -50,7 +52,18 @@ def test_a_host_that_a_profile_names_keeps_its_rules(settings: Settings) -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["https://a.test", "a b", "A.test", "*.a.test", "a.test:80", ",", "\x1b"]
+    "host",
+    [
+        "https://a.test",
+        "a b",
+        "A.test",
+        "*.a.test",
+        "a.test:80",
+        "a.test:99999",
+        "a.test:x",
+        ",",
+        "\x1b",
+    ],
 )
 def test_what_is_no_host_is_refused(settings: Settings, host: str) -> None:
     with pytest.raises(ProfileError, match="--open") as refused, opened([host], settings, ()):

@@ -1,9 +1,24 @@
 """A field's one class of many rows; a person beats a profile, a profile a detector."""
 
+import pytest
+from msgspec.structs import replace
+
 from app.contract.instant import iso
-from app.report.classes import NO_CLASS, FieldClass, class_of_field, classed
+from app.report.classes import (
+    NO_CLASS,
+    FieldClass,
+    class_of_field,
+    classed,
+    counted,
+    profiles_word,
+    said_by,
+    said_of,
+    with_words,
+    word_on,
+)
 from app.report.papers import Paper, SaidField
-from app.store import FieldRow
+from app.store import FieldRow, NewField, SaidClass
+from app.store.changes import InboxItem
 from tests.unit.app.report.test_kept import field
 
 
@@ -49,3 +64,43 @@ def test_a_profile_beats_the_detectors_and_not_a_person() -> None:
         ("licence", "profile", 1.0), ("licence", "profile", 1.0),
     ]  # fmt: skip
     assert found[2:] == rows[2:] and classed(rows, []) == rows
+
+
+def test_fields_by_profile_and_class_count_once() -> None:
+    rows = [row("usage", 0.9), row("contact", 0.6), field("body", type="object")]
+    other = field("query.y", class_="usage", confidence=0.5, profile="other")
+    assert counted([*rows, other]) == {("acme", "contact"): 1, ("other", "usage"): 1}
+
+
+def test_words_of_persons_reach_readers_of_some_namespaces_without_their_names() -> None:
+    known = field("query.x", class_="usage", class_by="type integer", confidence=0.5)
+    of = ("acme", "h", "POST", "/r", "query.x")
+    said = [SaidClass(*of, "licence", "Ada", 1), SaidClass(*of[:4], "body", "secret", "Ada", 1)]
+    found = with_words([known, field("body", type="object")], said)
+    assert [(r.class_, r.class_by, r.who, r.class_at_ns) for r in found] == [
+        ("licence", "person", "", 0), ("", "", "", 0),
+    ]  # fmt: skip
+    assert with_words([known], [said[0]._replace(class_="")]) == [known]
+
+
+def test_a_new_field_has_the_class_that_its_profile_says() -> None:
+    word = profiles_word([paper(any_n="licence")])
+    new = NewField("acme", "h", "POST", "/r", "1", "body.a.n", "integer", "usage")
+    assert word(new) == "licence" and word(replace(new, path="body.m")) == "usage"
+    assert word(replace(new, class_="")) == "" and word(replace(new, profile="x")) == "usage"
+
+
+def test_a_word_is_about_a_field_and_names_a_class() -> None:
+    item = InboxItem(
+        id=1, kind="field", profile="acme", host="h", method="POST", route="/r", name="query.x",
+        what="", version="", first_ns=0, state="open", revision=0, again=0, last_ns=0, who="",
+        note="", at_ns=0,
+    )  # fmt: skip
+    word = word_on(item, "licence", " Ada ")
+    assert word[:7] == ("acme", "h", "POST", "/r", "query.x", "licence", "Ada")
+    assert said_of(word).said.startswith("Ada, 20") and said_by(field("body", type="object")) == "-"
+    assert word_on(item, "none", "Ada").class_ == ""
+    with pytest.raises(ValueError, match=r"no class of fields\n\nhint: one of secret"):
+        word_on(item, "personal", "Ada")
+    with pytest.raises(ValueError, match="has no class"):
+        word_on(replace(item, kind="host"), "licence", "Ada")

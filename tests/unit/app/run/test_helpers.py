@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,25 @@ def test_our_children_alone_are_the_commands_own():
     assert own.has(set())
     assert not own.has_process(1)
     assert not own.has_name("@none", os.getpid())
+
+
+def test_a_process_that_was_its_own_stays_so_when_it_has_ended():
+    """Whoever listened may be gone when the connection is looked at."""
+    own = helpers.Own()
+    child = subprocess.Popen(["sleep", "60"])
+    own.look(os.getpid())
+    child.kill()
+    child.wait()
+    assert own.has_process(child.pid)
+    assert not helpers.Own().has_process(child.pid)
+    assert not own.has_process(1)
+
+
+def test_our_own_children_are_not_the_commands():
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert helpers.Own().has_process(child.pid)
+        assert not helpers.Own([child.pid]).has_process(child.pid)
+    finally:
+        child.kill()
+        child.wait()

@@ -1,5 +1,6 @@
 """app/run/later.py: a socket is looked at once it is connected, and never if it is not."""
 
+import os
 import socket
 import time
 
@@ -59,3 +60,22 @@ def test_many_that_wait_are_bounded(monkeypatch):
     looks.stop()
     for sock in socks:
         sock.close()
+
+
+def test_a_socket_that_does_not_block_stays_so():
+    """The copy shares that with the caller's own."""
+    looks = later.Later()
+    with socket.socket(socket.AF_UNIX) as asks:
+        asks.setblocking(False)
+        looks.once_connected(asks, lambda sock: None)
+        assert not os.get_blocking(asks.fileno())
+    looks.stop()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as asks:
+        looks = later.Later()
+        asks.setblocking(False)
+        asks.connect_ex(server.getsockname())
+        seen = []
+        looks.once_connected(asks, lambda sock: seen.append(sock.getpeername()))
+        wait_for(lambda: seen, 5)
+        assert not os.get_blocking(asks.fileno())
+        looks.stop()

@@ -10,14 +10,16 @@ from app.store.classes import NONE, Classed, class_of
 from app.store.inventory import SHAPES, TYPES, classify
 from tests.unit.app.store.class_corpus import OF_PERSONS
 from tests.unit.app.store.class_corpus_rest import OF_SYSTEMS
+from tests.unit.app.store.class_corpus_spellings import SPELLINGS
 
 CORPUS = OF_PERSONS | OF_SYSTEMS
+CORPUS = {id: lines + SPELLINGS.get(id, "") for id, lines in CORPUS.items()}
 _PARTS = ("query.", "header.", "body.", "path.")
 ROWS = [
     (name if name.startswith(_PARTS) else f"body.{name}", value.strip(), id)
     for id, lines in CORPUS.items()
     for line in lines.strip().splitlines()
-    if not line.strip().startswith("#")
+    if line.strip() and not line.strip().startswith("#")
     for name, _, value in [line.strip().partition(" =")]
 ]
 
@@ -29,7 +31,7 @@ def test_corpus(path: str, value: str, id: str) -> None:
 
 
 def test_the_corpus_is_large_and_has_every_class() -> None:
-    assert len(ROWS) >= 250 and CORPUS.keys() == CLASSES.keys()
+    assert len(ROWS) >= 500 and CORPUS.keys() == CLASSES.keys()
     assert all(len(lines.splitlines()) > 10 for lines in CORPUS.values())
 
 

@@ -164,6 +164,8 @@ def test_route_without_a_narrow_rule_is_the_path_as_a_template(
 ) -> None:
     assert route_of(exchange(1, route=route, path=path)) == expected
     assert route_of(exchange(1, path=path)) == "/telemetry/index.html"
+    outlined = exchange(1, route="/dl/*", path="/dl/*", rule="", action="pass")
+    assert route_of(outlined) == "/dl/*"
     assert route_of(spliced(1)) == ""
 
 

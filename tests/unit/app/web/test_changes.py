@@ -263,3 +263,26 @@ def test_everything_was_looked_at(served: Served) -> None:
             "/changes", data={"form_token": token(shown), "until": "9999", "state": "accepted"}
         )
         assert "Everything was looked at" in client.get("/changes").text
+
+
+def test_a_class_is_said_on_the_page(filled: Served, visitor: httpx.Client) -> None:
+    gpu = item(filled, "query.gpu")
+    text = visitor.get(f"/changes/{gpu.id}").text
+    assert "Say its class" in text and "says <bdi>" in text
+    form = {"form_token": token(text), "class": "licence", "name": "Ada <b>"}
+    answer = visitor.post(f"/changes/{gpu.id}/class", data=form)
+    assert answer.headers["location"] == f"/changes/{gpu.id}"
+    told = visitor.get(f"/changes/{gpu.id}").text
+    assert "licence, says <bdi>Ada &lt;b&gt;, 20" in told
+    names = ("profile", "host", "method", "route")
+    of = {name: getattr(gpu, name) for name in names} | {"field": gpu.name}
+    assert "licence, says" in visitor.get("/fields/one", params=of).text
+    assert visitor.post(f"/changes/{gpu.id}/class", data=form | {"class": "x"}).status_code == 422
+    refused = visitor.post(f"/changes/{gpu.id}/class", data=form | {"form_token": "x"})
+    assert refused.status_code == 403
+    assert visitor.post("/changes/9999/class", data=form).status_code == 404
+    visitor.post(f"/changes/{gpu.id}/class", data=form | {"class": "none"})
+    assert "Ada" not in visitor.get(f"/changes/{gpu.id}").text
+    host = next(one for one in items(filled) if one.kind == "host")
+    assert "Say its class" not in visitor.get(f"/changes/{host.id}").text
+    assert visitor.post(f"/changes/{host.id}/class", data=form).status_code == 422

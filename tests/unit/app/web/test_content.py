@@ -91,3 +91,12 @@ def test_a_value_says_what_called_for_its_masking() -> None:
     record = exchange(1, query=[], headers=[], body=Body(text='{"m":"***"}', size=11))
     record.masked = [("body", "password")]
     assert [line.hidden for line in values(record)] == [f"{MASKED} (password)"]
+
+
+def test_a_value_has_the_class_that_its_name_and_look_tell() -> None:
+    record = exchange(
+        1, query=[("user", "jo"), ("x1", "jo@example.com"), ("n", "5")], headers=[], route="",
+    )  # fmt: skip
+    assert {line.name: line.class_title for line in values(record)} == {
+        "user": "identifier of a person", "x1": "contact", "n": "usage counter",
+    }  # fmt: skip

@@ -130,3 +130,16 @@ def test_the_first_view_is_light(visitor: httpx.Client) -> None:
     for url in set(re.findall(r'"(/assets/[^"]+)"', page.text)):
         size += int(visitor.get(url).headers["content-length"])
     assert size < 150 << 10
+
+
+def test_classes_about_persons_and_secrets_lead_to_their_fields(
+    visitor: httpx.Client, filled: Served
+) -> None:
+    query = [("user", "jo"), ("x1", "jo@example.com"), ("hosts_total", "4")]
+    filled.runtime.store.write(incoming(exchange(50, query=query, headers=[])))
+    text = visitor.get("/").text
+    assert 'href="/fields?text=contact">1 field</a> of the class contact' in text
+    assert "of the class identifier of a person" in text and "usage counter" not in text
+    fields = visitor.get("/fields?text=contact").text
+    assert "query.x1" in fields and "query.hosts_total" not in fields
+    assert "query.user" in visitor.get("/fields?text=personal").text

@@ -1,13 +1,15 @@
 import re
+from pathlib import Path as FilePath
 
 import httpx
 import pytest
 
 from app.contract.matching import Host, Match, Path, Value
 from app.profiles.read import BUILT_IN
+from app.report.papers import ASKED
 from app.web.profiles import words
 from tests.records import exchange, incoming
-from tests.serving import Served
+from tests.serving import Served, serving
 from tests.unit.app.web.conftest import bounded, sign_in
 
 
@@ -104,3 +106,14 @@ def test_a_large_draft_is_refused_with_a_remedy(visitor: httpx.Client) -> None:
     assert "telemock rules check" in visitor.post("/profiles/check", data=given).text
     given["draft"] = "x" * 70_000
     assert visitor.post("/profiles/check", data=given).status_code == 413
+
+
+def test_a_profile_that_states_no_licence_and_no_evidence_says_so(tmp_path: FilePath) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text("id: bare\ntitle: Bare\nhosts: [a.test]\nrules: [{id: a, action: observe}]\n")
+    with serving(tmp_path, TELEMOCK_PROFILES=str(file)) as served, sign_in(served) as client:
+        for page in ("/profiles", "/report?since=all"):
+            text = client.get(page).text
+            for name, why in ASKED.items():
+                assert f"No {name}" in text and why in text
+        assert "What profiles do not state" in client.get("/report.md?since=all").text

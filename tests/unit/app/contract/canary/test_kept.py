@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.contract.canary import kept
-from app.contract.canary.kept import MOST, Kept, KeptWord
+from app.contract.canary.kept import MOST, KeptFiles, KeptWord
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def no_period(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_new_words_are_told_once_with_their_file(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("0123456789abcdef-old")
     os.utime(tmp_path / "old", (1, 1))
-    words = Kept({str(tmp_path): "~"})
+    words = KeptFiles({str(tmp_path): "~"})
     assert list(words.new()) == []
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "x.json").write_text('{"id": "0123456789abcdef", "notified": "words"}')
@@ -32,7 +32,7 @@ def test_what_is_no_file_of_its_own_is_left_alone(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     home.mkdir()
     other.mkdir()
-    words = Kept({str(home): "~"})
+    words = KeptFiles({str(home): "~"})
     (other / "secret").write_text("0123456789abcdef")
     (home / "link").symlink_to(other / "secret")
     (home / "folder").symlink_to(other)
@@ -46,13 +46,13 @@ def test_what_is_no_file_of_its_own_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_plain_one_is_not_told(tmp_path: Path) -> None:
-    words = Kept({str(tmp_path): "~"})
+    words = KeptFiles({str(tmp_path): "~"})
     (tmp_path / "a b\x1b").write_text("0123456789abcdef")
     assert [word.place for word in words.new()] == ["a file of ~"]
 
 
 def test_the_number_of_words_is_bounded(tmp_path: Path) -> None:
-    words = Kept({str(tmp_path): "~"})
+    words = KeptFiles({str(tmp_path): "~"})
     (tmp_path / "x").write_text(" ".join(f"word-{n:08}" for n in range(500)))
     assert len(list(words.new())) == MOST
 

@@ -13,7 +13,7 @@ from app.contract.canary.spec import Canary, Spec
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Message, Request, Tls, decode, encode
 from app.contract.rules import RuleSet
-from tests.planted import WAYS
+from tests.ways import WAYS
 
 HOST = "hk3v8x9q2m7w"
 SPEC = Spec(
@@ -172,3 +172,14 @@ def test_salts_and_ids_that_the_command_keeps(tmp_path: Path) -> None:
         ("id that it keeps in ~/c.json", "query.a", "as it is"),
         ("host name", "query.p", "SHA-256 with a salt that it keeps in ~/c.json"),
     ]
+
+
+def test_a_name_that_is_a_secret_is_masked_in_the_name_of_the_field(search: Search) -> None:
+    secret = "hunter2-of-somebody"
+    body = bodies.whole(json.dumps({"password": secret, secret: {"h": HOST}}).encode())
+    one = record(body=body, query=[("AKIAIOSFODNN7EXAMPLE", HOST)])
+    search.record(one)
+    line = encode(Masker(RuleSet()).record(one))
+    assert secret.encode() not in line and b"AKIAIOSFODNN7EXAMPLE" not in line
+    found = decode(line).canary.found  # type: ignore[union-attr]
+    assert [source for source, _, _ in found] == ["host name", "host name"]

