@@ -82,7 +82,7 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
             await super().handle_connection(connection)
         finally:
             self._read.pop(connection, None)
-            if self.transports.pop(connection, None) is not None:
+            if self.transports.pop(connection, None) is not None and writer is not None:
                 # Closed by command while it waited to tell of the peer's end: mitmproxy would leave
                 # the socket open.
                 writer.close()
