@@ -24,6 +24,7 @@ TOKENS = (
     "email", "e_mail", "username", "user_name", "user_id", "userid", "hostname", "host_name",
     "machine_id", "machineid", "device_id", "deviceid", "installation_id", "instance_id",
     "cluster_id", "distinct_id", "anonymous_id", "anonymousid", "account_id", "org_id", "cwd",
+    "uid", "uuid", "guid", "login", "mail", "phone",
 )  # fmt: skip
 
 
