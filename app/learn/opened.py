@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from app.contract.actions import ACTIONS, Action, Mode
+from app.contract.actions import ACTIONS, OBSERVE, Action, Mode
 from app.profiles import load_profiles
 from app.profiles.compile import compiled_draft
 from app.settings import Settings
@@ -38,7 +38,7 @@ def opened(
     asked = [
         *dict.fromkeys(host.strip() for one in hosts for host in one.split(",") if host.strip())
     ]
-    action: Action = mode or "observe"
+    action: Action = mode or OBSERVE
     compiled_draft(_text(asked, action), "--open")
     known = {
         host: of[0].id

@@ -1,4 +1,5 @@
-"""What a gate's command may reach: `--allow HOST`, `HOST:PORT`, an address, a Unix socket's path.
+"""The places that a gate's command may reach: `--allow HOST`, `HOST:PORT`, an address, the path of
+a Unix socket.
 
 A name alone proves nothing, since whoever connects says it. So a connection is allowed by the
 address that it went to: one that telemock itself looked up for the name; by the proxy the sidecar

@@ -1,4 +1,4 @@
-"""What may send for a command without a connection of its own: schedulers and queues that other
+"""Ways to send without a connection of the command's own: schedulers and queues that other
 programs of the machine read, and file systems of a network. Asked by `app.run.gate`.
 """
 

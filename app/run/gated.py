@@ -22,7 +22,7 @@ from app.settings import Settings
 
 
 class Stated(NamedTuple):
-    """Where the statement goes, what it is about (by default the command's program), and the
+    """The file of the statement, its subject (by default the command's program), and the
     private key that signs it."""
 
     path: Path
