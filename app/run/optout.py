@@ -104,7 +104,8 @@ def audit(
         raise LocalError(
             f"{product!r} holds {1 + len(more)} profiles\n\nhint: name the file of one product"
         )
-    switches = [*written.opt_out, *also]
+    documented = [switch.env for switch in written.opt_out if not (switch.args or switch.files)]
+    switches = [*written.opt_out, *(one for one in also if one.env not in documented)]
     if not switches:
         raise LocalError(
             f"the profile {written.id} names no way to switch telemetry off\n\n"

@@ -18,6 +18,7 @@ class Product(NamedTuple):
     command: str
     files: Mapping[str, str] = {}
     also: tuple[str, ...] = ("DO_NOT_TRACK=1", "CI=1")
+    note: str = ""  # what the runs do not say themselves
 
     @property
     def is_npm(self) -> bool:
@@ -60,7 +61,13 @@ PRODUCTS = (
         {"runs.py": _MLFLOW},
     ),
     Product("haystack", ("haystack-ai==3.4.1",), "python pipe.py", {"pipe.py": _HAYSTACK}),
-    Product("dvc", ("dvc==3.67.1",), "dvc init --no-scm -f"),
+    Product(
+        "dvc",
+        ("dvc==3.67.1",),
+        "dvc init --no-scm -f",
+        note="The process that sends ends with an ImportError before it does (dvc/types.py stands "
+        "for Python's own types; DVC_DAEMON_LOGFILE shows it).",
+    ),
     Product(
         "next",
         ("next@16.4.6", "react@19.3.1", "react-dom@19.3.1"),

@@ -201,6 +201,14 @@ def test_each_switch_is_alone_and_the_first_and_last_run_have_none(tmp_path, run
     assert said[0] == "1 of 6: without a switch" and said[-1].startswith("6 of 6: ")
 
 
+def test_a_switch_that_is_documented_is_tried_once(tmp_path, runs) -> None:
+    also = [Switch(env={"ACME_OFF": value}) for value in "10"]
+    found = audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), also=also, environ={})
+    assert [one.switch for one in found.switches if "ACME_OFF" in one.switch] == [
+        "ACME_OFF=1", "ACME_OFF=0",
+    ]  # fmt: skip
+
+
 def test_no_file_is_written_into_the_users_own_home(tmp_path, runs) -> None:
     environ = {"HOME": str(tmp_path)}
     found = audit(profile(tmp_path), ["acme"], load({}), AuditOptions(fresh=False), environ=environ)
