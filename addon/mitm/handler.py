@@ -82,6 +82,10 @@ class Handler(mode_servers.ProxyConnectionHandler, Guest):
             await super().handle_connection(connection)
         finally:
             self._read.pop(connection, None)
+            if self.transports.pop(connection, None) is not None and writer is not None:
+                # Closed by command while it waited to tell of the peer's end: mitmproxy would leave
+                # the socket open.
+                writer.close()
             # Nobody waits for bytes that a real host left unread when its connection is closed.
             if connection is not self.client and unsent(writer):
                 abort(writer)

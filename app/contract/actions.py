@@ -52,6 +52,7 @@ ACTIONS: Mapping[Action, Row] = {
     ),
 }
 
+OBSERVE: ReadyMode = "observe"  # of hosts that a person opens without saying more
 MOCK: ReadyMode = "mock"  # replaced by a mode; also the action for requests to the app itself
 UNTAKEN: HostAction = "pass"  # for requests that no rule takes, and connections not opened
 DENIED: HostAction = "block"  # the same on a host that denies them, and if they cannot be judged

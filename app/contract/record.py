@@ -252,7 +252,7 @@ class CaptureRecord(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
 
 
 def line_of(record: CaptureRecord) -> Body | None:
-    """What a client sent without HTTP."""
+    """Bytes that a client sent without HTTP."""
     message = record.message
     return message.body if message and message.line and message.sender == "client" else None
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from app.contract.classes import about
+from app.contract.classes import about, members
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
@@ -46,6 +46,8 @@ class Counting:
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
+            for of in members("sensitive") if profile else ():
+                self._metrics.add("telemock.inventory.new_sensitive", (profile, of), 0)
             self._metrics.add("telemock.inbox.objected", (profile,), 0)
 
     def stored(self, group: Sequence[Incoming], written: Written) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from app.contract.actions import OBSERVE
 from app.contract.classes import SURE, members, title
 from app.contract.decoding.pairs import AGENT
 from app.contract.decoding.read import Content, for_conditions
@@ -163,7 +164,7 @@ def version_of(field: str, regex: str, looks: Sequence[Look], route: str = "") -
     """Lists the values that a profile with this `version_from` finds, one a request."""
     place = extract(ExtractAs(field=field, regex=regex or None))
     profile = Profile("x", "", (), (), version_from=(place,))
-    rule = Rule("x", "observe", route=route)
+    rule = Rule("x", OBSERVE, route=route)
     return [
         product_version(
             profile,

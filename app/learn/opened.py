@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from app.contract.actions import ACTIONS, Action, Mode
+from app.contract.actions import ACTIONS, OBSERVE, Action, Mode
 from app.profiles import load_profiles
 from app.profiles.compile import compiled_draft
 from app.settings import Settings
@@ -24,6 +24,7 @@ TOKENS = (
     "email", "e_mail", "username", "user_name", "user_id", "userid", "hostname", "host_name",
     "machine_id", "machineid", "device_id", "deviceid", "installation_id", "instance_id",
     "cluster_id", "distinct_id", "anonymous_id", "anonymousid", "account_id", "org_id", "cwd",
+    "uid", "uuid", "guid", "login", "mail", "phone",
 )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def opened(
     asked = [
         *dict.fromkeys(host.strip() for one in hosts for host in one.split(",") if host.strip())
     ]
-    action: Action = mode or "observe"
+    action: Action = mode or OBSERVE
     compiled_draft(_text(asked, action), "--open")
     known = {
         host: of[0].id

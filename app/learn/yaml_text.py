@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from app.contract.actions import MOCK, OBSERVE
 from app.escape import plain
 from app.learn.draft import Draft, DraftRule
 from app.profiles.compile import compiled_draft
@@ -59,7 +60,7 @@ def _parts(draft: Draft) -> Any:
     )
     ids = {endpoint.id for endpoint in draft.endpoints}
     other = next(id for id in ("other", "all-other", "any-other") if id not in ids)
-    yield _listed({"id": other, "action": "observe"})
+    yield _listed({"id": other, "action": OBSERVE})
 
 
 def _evidence(draft: Draft) -> dict[str, str]:
@@ -101,7 +102,7 @@ def _rule(endpoint: DraftRule, many: bool) -> dict[str, Any]:
     if many:
         match["hosts"] = [endpoint.host]
     match["path"] = path if exact else {"regex": path}
-    rule: dict[str, Any] = {"id": endpoint.id, "match": match, "action": "mock"}
+    rule: dict[str, Any] = {"id": endpoint.id, "match": match, "action": MOCK}
     if not exact:
         rule["route"] = endpoint.route
     reply = endpoint.reply

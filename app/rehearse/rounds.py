@@ -37,7 +37,7 @@ class AskedEndpoint(NamedTuple):
     scheme: str
 
 
-class Rehearsed(msgspec.Struct, kw_only=True):
+class RehearsedFault(msgspec.Struct, kw_only=True):
     """One row: an endpoint under a fault. Without a judgement, `skipped` says why."""
 
     endpoint: str
@@ -53,7 +53,7 @@ class Rehearsal(msgspec.Struct, kw_only=True):
 
     profile: str
     usual: RunEvidence
-    rows: list[Rehearsed]
+    rows: list[RehearsedFault]
     unruled: int
 
 
@@ -106,7 +106,7 @@ def rehearse(
             if fault.failure and (asked.host, fault.id) in met:
                 continue
             met.add((asked.host, fault.id))
-            one = Rehearsed(endpoint=_endpoint(asked, fault), host=asked.host, fault=fault.id)
+            one = RehearsedFault(endpoint=_endpoint(asked, fault), host=asked.host, fault=fault.id)
             if why := _impossible(asked, fault):
                 one.skipped = why
             else:

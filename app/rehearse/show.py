@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from app.escape import plain
 from app.rehearse.judge import LINE
-from app.rehearse.rounds import Rehearsal, Rehearsed
+from app.rehearse.rounds import Rehearsal, RehearsedFault
 from app.report.coverage import count
 from app.report.tables import markdown_table, text_table
 
@@ -41,7 +41,7 @@ def sentence(found: Rehearsal) -> str:
     return said
 
 
-def _rows(rows: Iterable[Rehearsed]) -> list[Sequence[object]]:
+def _rows(rows: Iterable[RehearsedFault]) -> list[Sequence[object]]:
     return [
         (
             row.host,

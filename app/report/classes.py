@@ -30,7 +30,7 @@ class FieldClass(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """Who said so, in words."""
+        """The source, in words."""
         if self.by == SAYS_PERSON:
             return f"{self.who or 'a person'}{f', {self.at}' if self.at else ''}"
         if self.by == SAYS_PROFILE:
@@ -47,7 +47,7 @@ def word_on(item: InboxItem, name: str, who: str) -> SaidClass:
     ValueError, a sentence and a hint."""
     if item.kind not in ("field", "class"):
         raise ValueError(
-            f"change {item.id} is about a {item.kind}, which has no class"
+            f"change {item.id} has no class: it is about no field ({item.kind})"
             "\n\nhint: `telemock changes list --kind field` lists fields"
         )
     if name not in CLASSES and name != NOBODY:
@@ -86,7 +86,7 @@ def _of_row(row: FieldRow) -> FieldClass:
 
 
 def said_by(row: FieldRow) -> str:
-    """Who said the row's class, in words; "-" where it has none."""
+    """The source of the row's class, in words; "-" where it has none."""
     return _of_row(row).said or "-"
 
 

@@ -49,7 +49,7 @@ class InventoryLine(msgspec.Struct, kw_only=True):
 
     @property
     def class_said(self) -> str:
-        """Who says so, in words."""
+        """The source, in words."""
         of = FieldClass(self.class_, self.class_by, self.confidence, self.class_who, self.class_at)
         return of.said or "-"
 

@@ -1,4 +1,4 @@
-"""What a gate's command may reach: `--allow HOST`, `HOST:PORT`, an address, a Unix socket's path.
+"""A gate's `--allow`: a host, with a port or without, an address, or a Unix socket's path.
 
 A name alone proves nothing, since whoever connects says it. So a connection is allowed by the
 address that it went to: one that telemock itself looked up for the name; by the proxy the sidecar

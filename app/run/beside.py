@@ -1,5 +1,5 @@
-"""What may send for a command without a connection of its own: schedulers and queues that other
-programs of the machine read, and file systems of a network. Asked by `app.run.gate`.
+"""Looks at what may send for a command without a connection of its own: schedulers and queues that
+other programs of the machine read, and file systems of a network. Asked by `app.run.gate`.
 """
 
 import os

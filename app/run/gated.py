@@ -22,8 +22,8 @@ from app.settings import Settings
 
 
 class Stated(NamedTuple):
-    """Where the statement goes, what it is about (by default the command's program), and the
-    private key that signs it."""
+    """The statement to make: its file, what it is about (by default the command's program), and
+    the private key that signs it."""
 
     path: Path
     subjects: Sequence[str] = ()

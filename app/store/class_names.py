@@ -1,4 +1,4 @@
-"""What the name of a field tells of its class.
+"""The class that a field's name tells.
 
 Used by `app.store.classes`. A name is read as its words, in any spelling: `userName`, `USER_NAME`
 and `username` are `user name`; and behind the names of what it belongs to, so that `name` in `user`

@@ -1,4 +1,4 @@
-"""What a store is told beside records, and what it answers to a write.
+"""Types of what a store is told beside records, and of its answer to a write.
 
 The rest of the app imports them from `app.store`.
 """

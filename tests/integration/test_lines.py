@@ -241,6 +241,34 @@ def test_a_mode_replaces_the_action(start: Start) -> None:
     assert of(lab.wait(1)[0]) == "refused"
 
 
+def end_at_once(lab: Lab) -> None:
+    """As Node's `end` does: the line, TLS' end and TCP's in one piece."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = lab.sidecar.trust().wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with lab.plain() as client:
+        client.settimeout(5)
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+            client.sendall(outgoing.read())
+            incoming.write(client.recv(65536))
+        tls.write(LINE)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        client.sendall(outgoing.read())
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            pass
+
+
+def test_a_client_that_ends_at_once_is_not_left_open(mock: Lab) -> None:
+    before = len(mock.records())
+    for _ in range(30):
+        end_at_once(mock)
+    assert {said(one)[:4] for one in mock.wait(before + 30)[before:]} == {b"<14>"}
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [

@@ -48,8 +48,8 @@ PRINTING = [
     ["changes", "list", "--json"],
     ["changes", "list", "--text", EVIL],
     ["changes", "show", "1"],
-    ["changes", "class", "1", "licence", "--name", EVIL],
-    ["changes", "class", "1", EVIL],
+    ["changes", "class", "7", "licence", "--name", EVIL],
+    ["changes", "class", "7", EVIL],
     *(
         ["changes", verb, "1", "--note", EVIL, "--name", EVIL]
         for verb in ("accept", "watch", "object", "reopen")

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from app.contract.actions import OUTLINED
 from app.contract.canary.literals import AS_IT_IS, REVERSED, ROT13, kind
 from app.contract.record import CaptureRecord
+from app.escape import plain
 from app.report.coverage import count
 from app.run.canary.facts import REAL
 from app.run.canary.plant import ALONE, Planted
@@ -53,7 +55,7 @@ def told(planted: Planted, records: Iterable[CaptureRecord]) -> CanaryReport:
     skipped: dict[str, int] = {}
     fields = unopened = 0
     for record in records:
-        if record.canary is None or record.kind == "spliced" or record.action == "pass":
+        if record.canary is None or record.kind == "spliced" or record.action in OUTLINED:
             unopened += 1
         if record.canary is None:
             continue
@@ -120,11 +122,11 @@ def lines(found: CanaryReport) -> list[str]:
         at = f"{row.method} {row.host}{row.endpoint}".strip()
         endpoints.setdefault(at, []).append(row)
     for endpoint, rows in endpoints.items():
-        said.append(f"canary: {endpoint}")
+        said.append(f"canary: {plain(endpoint)}")
         for row in rows:
             times = f" ({row.count} times)" if row.count > 1 else ""
             tells = f": it tells of {' and '.join(row.of)}" if row.of else ""
-            said.append(f"  the field {sentence(row)}{tells}{times}")
+            said.append(f"  the field {plain(sentence(row), 2000)}{tells}{times}")
     number = count(len(found.searched), "source", "sources")
     fields = count(found.fields, "field", "fields")
     if not found.found:
@@ -142,6 +144,6 @@ def lines(found: CanaryReport) -> list[str]:
         said.append(f"canary: not searched: {why}{f' ({often} times)' if often > 1 else ''}")
     if found.unopened:
         of = count(found.unopened, "connection or request", "connections or requests")
-        said.append(f"canary: not searched: {of} that no rule opens; a profile of the host does")
+        said.append(f"canary: not searched: {of} that no rule opens: see --profile and --open")
     said += [f"canary: {note}" for note in found.notes]
     return said

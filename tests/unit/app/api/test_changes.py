@@ -249,7 +249,7 @@ def test_a_person_says_a_class_and_takes_it_back(served: Served) -> None:
         ("field", {"class": ""}, "no class"),
         ("field", {}, "class"),
         ("field", {"class": "licence", "name": "x" * (NAME + 1)}, str(NAME)),
-        ("host", {"class": "licence"}, "has no class"),
+        ("host", {"class": "licence"}, "is about no field"),
     ],
 )
 def test_a_class_that_cannot_be_said(served: Served, kind: str, body: Any, says: str) -> None:

@@ -1,21 +1,21 @@
 """app/rehearse/show.py: how a rehearsal is printed."""
 
 from app.rehearse.judge import Judgement, RunEvidence
-from app.rehearse.rounds import Rehearsal, Rehearsed
+from app.rehearse.rounds import Rehearsal, RehearsedFault
 from app.rehearse.show import markdown, sentence, text
 
 EVIDENCE = RunEvidence(code=0, seconds=1.0, stopped=False, attempts=3, sockets=2)
 
 
-def row(outcome, **given) -> Rehearsed:
+def row(outcome, **given) -> RehearsedFault:
     judged = Judgement(outcome=outcome, because=["as without the fault"], lines=["a\x1b[31m|<b>"])
     known = {"endpoint": "/v1", "host": "a.test", "fault": "500", "evidence": EVIDENCE}
-    return Rehearsed(judgement=judged, **known | given)
+    return RehearsedFault(judgement=judged, **known | given)
 
 
 FOUND = Rehearsal(
     profile="a", usual=EVIDENCE, unruled=1,
-    rows=[row("tolerated"), row("fatal"), Rehearsed(endpoint="(all)", host="a.test",
+    rows=[row("tolerated"), row("fatal"), RehearsedFault(endpoint="(all)", host="a.test",
           fault="tls-error", skipped="it is asked without TLS")],
 )  # fmt: skip
 

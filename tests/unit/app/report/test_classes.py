@@ -102,5 +102,5 @@ def test_a_word_is_about_a_field_and_names_a_class() -> None:
     assert word_on(item, "none", "Ada").class_ == ""
     with pytest.raises(ValueError, match=r"no class of fields\n\nhint: one of secret"):
         word_on(item, "personal", "Ada")
-    with pytest.raises(ValueError, match="has no class"):
+    with pytest.raises(ValueError, match="is about no field"):
         word_on(replace(item, kind="host"), "licence", "Ada")

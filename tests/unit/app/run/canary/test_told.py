@@ -62,6 +62,14 @@ def test_findings_are_summed_by_endpoint() -> None:
     assert "not searched: 1 connection or request that no rule opens" in said
 
 
+def test_no_line_of_a_capture_s_can_be_one_of_ours() -> None:
+    hostile = record(("user", "body.a\n\x1b[2J", "as it is"))
+    assert hostile.request is not None
+    hostile.request.host = "t.example\ntelemock: complete"
+    said = lines(told(PLANTED, [hostile]))
+    assert not [line for line in said if "\n" in line or "\x1b" in line]
+
+
 def test_nothing_found_says_of_how_much() -> None:
     said = "\n".join(lines(told(PLANTED, [record()])))
     assert "no known value was found (0 sources looked for in 5 fields)" in said
