@@ -94,7 +94,14 @@ def judge(
         found, records, lambda one: allowed.record(one) or bool(planned and planned(one)), allowed
     )
     gaps = _gaps(found, allowed, more)
-    violations, unsure = planned.checked() if planned else ([], [])
+    violations, unsure, unread = planned.checked() if planned else ([], [], [])
+    gaps += [
+        Gap(
+            id="unchecked", count=1, says=f"of what the contract plans, {one}",
+            remedy="the contract proves nothing of that: have it read whole",
+        )
+        for one in unread
+    ]  # fmt: skip
     verdict, code, says = _told(sent, other, gaps, violations, found.code)
     return GateOutcome(
         verdict=verdict, code=code, says=says, sent=sent, allowed=other, gaps=gaps,
@@ -117,10 +124,13 @@ class _Planned:
         self._seen.add(one, self._decoders)
         return True
 
-    def checked(self) -> "tuple[list[Violation], list[str]]":
-        from app.gate.check import check, doubts
+    def checked(self) -> "tuple[list[Violation], list[str], list[str]]":
+        """Violations, what the contract leaves open, and what could not be checked."""
+        from app.gate.check import check, doubts, unchecked
 
-        return check(self._contract, self._seen), doubts(self._contract, self._seen)
+        unread = unchecked(self._contract, self._seen)
+        left_open = [one for one in doubts(self._contract, self._seen) if one not in unread]
+        return check(self._contract, self._seen), left_open, unread
 
 
 def _planned(contract: "Contract", one: CaptureRecord) -> bool:

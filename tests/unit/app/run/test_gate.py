@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from app.cli.ending import GATE_OPEN, GATE_SENT
-from app.contract.record import CaptureRecord, Endpoint, Program, Request
+from app.contract.record import Body, CaptureRecord, Endpoint, Program, Request
 from app.gate.contract_file import Contract
 from app.report.coverage import Coverage, Gap
 from app.run import gate, interception
@@ -118,6 +118,21 @@ def test_a_contract_allows_what_it_plans_and_nothing_else():
     elsewhere = request(by="upstream")
     elsewhere.destination = Endpoint("203.0.114.9", 443)  # it says to be the planned host
     assert judged(elsewhere, contract=CONTRACT).verdict == "sent"
+
+
+def test_what_a_contract_could_not_check_is_never_green():
+    cut = request()
+    cut.request.body = Body(text="{", size=9, truncated=True)
+    cut.request.method = "POST"
+    plan = {"host": "cdn.cribl.io", "method": "POST", "route": "/telemetry/"}
+    contract = Contract.model_validate(
+        {"contract": 1, "profile": "cribl", "hosts": ["cdn.cribl.io"], "endpoints": [plan]}
+    )
+    found = judged(cut, contract=contract)
+    assert (found.verdict, found.code) == ("not_complete", GATE_OPEN)
+    assert [gap.id for gap in found.gaps] == ["unchecked"]
+    assert "not kept whole" in found.says
+    assert found.doubts == []
 
 
 def test_the_limits_are_always_said():
