@@ -105,7 +105,7 @@ PASSED: Mapping[str, Kind] = {
 }
 
 
-GATE_ALONE = frozenset((way.LOOKUP, way.UNREACHED, way.JOINED, way.UNRECORDED))
+GATE_ALONE = frozenset((way.LOOKUP, way.UNREACHED, way.JOINED))
 
 
 def markdown() -> str:
@@ -146,6 +146,12 @@ def of_run(
         blind=["own_trust", "dns", "domain_fronting"],
     )
     gaps = [*_past(passed), *_unnamed(rows), *_survived(survivors)]
+    # Each connection leaves a record at least: so many left none, or more.
+    unrecorded = (brought or 0) - witness.numbered
+    if unrecorded > 0 and not sidecar_ended:
+        kind = PASSED[way.UNRECORDED]
+        says = f"{count(unrecorded, kind.one, kind.many)} {kind.says}"
+        gaps.append(Gap(id=way.UNRECORDED, count=unrecorded, says=says, remedy=kind.remedy))
     if brought is None:
         gaps.insert(0, _proxy_only(refused))
     if sidecar_ended:
@@ -160,7 +166,7 @@ def of_run(
     for gap in found.gaps:
         if gap.id == "waiting":  # nothing of this run's delivers them any more
             gap.remedy = "the next run delivers those that the spool could keep"
-    how = found.how if rows else "no connection came to the sidecar"
+    how = found.how if rows else "the sidecar recorded no connection"
     if brought is not None:
         of = count(brought, "connection", "connections")
         how += (

@@ -27,7 +27,7 @@ def test_hosts_of_connections_cannot_act_on_the_terminal(capsys, as_json):
 def report(rows, lost=None, survivor=None, **given):
     coverage = verdict.of_run(
         rows=rows, who="x", left=0, lost=lost or {}, passed=Counter(),
-        survivors=[survivor] if survivor else [], brought=1, refused="", sidecar_ended=False,
+        survivors=[survivor] if survivor else [], brought=0, refused="", sidecar_ended=False,
     )  # fmt: skip
     run._report(rows, lost or {}, coverage, 0, **{"as_json": False, "discover": False} | given)
 
@@ -63,7 +63,7 @@ def test_every_gap_is_printed_also_those_that_the_verdict_only_counts(capsys):
         Passed(why, Program("node", n), f"192.0.2.{n}") for n, why in enumerate(verdict.PASSED)
     )
     coverage = verdict.of_run(
-        rows=[], who="x", left=0, lost={}, passed=passed, survivors=[], brought=1, refused="",
+        rows=[], who="x", left=0, lost={}, passed=passed, survivors=[], brought=0, refused="",
         sidecar_ended=True,
     )  # fmt: skip
     run._report([], {}, coverage, 0, as_json=False, discover=False)

@@ -43,7 +43,7 @@ def request(host="cdn.cribl.io", path="/telemetry/", by="app"):
 def judged(*records, passed=(), code=0, allow=(), more=(), **given):
     passed = Counter(passed)
     coverage = of_run(
-        rows=[], who="node", left=0, lost={}, passed=passed, survivors=[], brought=1, refused="",
+        rows=[], who="node", left=0, lost={}, passed=passed, survivors=[], brought=0, refused="",
         sidecar_ended=False,
     )  # fmt: skip
     found = Performed(code, coverage=coverage, passed=passed, source=Decoding())

@@ -90,3 +90,13 @@ def test_every_other_gap_is_said(given, said):
     assert not found.complete
     assert found.verdict.startswith("not complete: ")
     assert said in found.verdict
+
+
+@pytest.mark.parametrize("rows", [[], [ANSWERED]])
+def test_a_connection_that_left_no_record_is_not_complete(rows):
+    found = judged(rows=rows, brought=3)
+    number = 3 - 2 * len(rows)
+    assert not found.complete
+    assert [(gap.id, gap.count) for gap in found.gaps] == [(interception.UNRECORDED, number)]
+    assert "that the sidecar has no record of" in found.verdict
+    assert judged(rows=rows, brought=3, left=number).gaps[0].id == "waiting"
