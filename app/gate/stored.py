@@ -18,6 +18,7 @@ from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
+from app.store.classes import class_of
 from app.store.inventory import route_of
 from app.store.versions import version_number
 
@@ -97,7 +98,9 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         if row.path == OTHER:
             endpoint.unlisted += row.count
             continue
-        kind = FieldKind(row.type, row.shape, row.class_)
+        # The detectors' word, as of captures: what people or a profile say is of the whole field,
+        # and would hide a value of another kind.
+        kind = FieldKind(row.type, row.shape, class_of(row.path, row.type, row.shape).id)
         endpoint.kind(row.path, kind).add(row.count, row.first_ns, row.last_ns)
         of = carrying.setdefault((key, row.path), {})
         # One request may hold two kinds under one path, and so count twice.
