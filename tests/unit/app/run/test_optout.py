@@ -35,7 +35,7 @@ def ran(*sent: Sent, code: int = 0, coverage: Coverage | None = COMPLETE, said: 
     return Trial(exit_code=code, sent=list(sent), coverage=coverage, said=said, error="no app\n\nx")
 
 
-USUAL = ran(row(), other("pypi.org"))
+USUAL = ran(row(), other("packages.example"))
 
 
 def judged(*runs: Trial, without: Sequence[Trial] = (USUAL,)) -> SwitchResult:
@@ -44,9 +44,9 @@ def judged(*runs: Trial, without: Sequence[Trial] = (USUAL,)) -> SwitchResult:
 
 def test_silence_is_nothing_to_a_profiles_host_with_complete_coverage() -> None:
     assert judged(ran()) == SwitchResult(switch="OFF=1", result="silent", runs=[ran()])
-    beside = judged(ran(other("pypi.org")))
+    beside = judged(ran(other("packages.example")))
     assert beside.result == "silent"
-    assert beside.why == ["besides, unread, to 1 other host: pypi.org"]
+    assert beside.why == ["besides, unread, to 1 other host: packages.example"]
 
 
 def test_what_still_sends_is_named_and_counted_by_run() -> None:
@@ -63,7 +63,7 @@ def test_a_beacon_of_the_switch_itself_is_found() -> None:
 
 def test_a_host_that_only_the_switch_talks_to_is_no_silence() -> None:
     """No profile names it, and it is not opened: it may be where the beacon goes."""
-    one = judged(ran(other("pypi.org"), other("optout.acme.test")))
+    one = judged(ran(other("packages.example"), other("optout.acme.test")))
     assert (one.result, one.new) == ("sends", ["optout.acme.test (spliced)"])
 
 
@@ -133,7 +133,7 @@ def test_where_a_switchs_arguments_go() -> None:
 
 def test_an_endpoint_is_named_by_method_host_and_route_or_by_what_came_of_it() -> None:
     assert endpoint(row()) == "POST t.acme.test/v1"
-    assert endpoint(other("pypi.org")) == "pypi.org (spliced)"
+    assert endpoint(other("packages.example")) == "packages.example (spliced)"
 
 
 PROFILE = """
