@@ -39,6 +39,8 @@ trap 'rm -rf -- "$work"' EXIT
 telemock=telemock
 if [[ -n $install ]]; then
   [[ -f $install/requirements/app.txt ]] || fail "'$install' is no checkout of telemock" 'GATE_INSTALL'
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' ||
+    fail "'$python' is no Python 3.12 or newer" 'GATE_PYTHON names one'
   "$python" -m venv -- "$work/venv"
   pip=("$work/venv/bin/pip" install --quiet --disable-pip-version-check)
   "${pip[@]}" --require-hashes -r "$install/requirements/app.txt" -r "$install/requirements/sidecar.txt"

@@ -61,6 +61,10 @@ def gate(folder: Path, **given: str) -> tuple[int, str, str]:
         ({"GATE_COMMAND": " \n"}, "there is no command to run"),
         ({"GATE_COMMAND": "true", "GATE_WAIT": EVIL}, "expected a number of seconds"),
         ({"GATE_COMMAND": "true", "GATE_INSTALL": EVIL}, "is no checkout of telemock"),
+        (
+            {"GATE_COMMAND": "true", "GATE_INSTALL": str(CI.parent), "GATE_PYTHON": "false"},
+            "'false' is no Python 3.12 or newer",
+        ),
         ({"GATE_COMMAND": "true", "GATE_ALLOW": EVIL}, "--allow a"),
         ({"GATE_COMMAND": "true", "GATE_PROFILES": EVIL}, "a \"b\" 'c' $(touch evaluated)"),
         ({"GATE_COMMAND": "true", "GATE_CONTRACT": EVIL}, "a \"b\" 'c' $(touch evaluated)"),

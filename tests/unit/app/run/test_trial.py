@@ -21,7 +21,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_new_home_is_empty_private_and_the_only_one(temporary: Path) -> None:
     home = Home()
-    variables = home.environ({"A": "1", "HOME": "/home/ada", "XDG_CONFIG_HOME": "/home/ada/.config"})
+    variables = home.environ(
+        {"A": "1", "HOME": "/home/ada", "XDG_CONFIG_HOME": "/home/ada/.config"}
+    )
     assert variables == {"A": "1", "HOME": str(home.home), "TMPDIR": str(home.directory / "tmp")}
     assert list(home.home.iterdir()) == [] and home.directory.stat().st_mode & 0o077 == 0
     home.remove()
