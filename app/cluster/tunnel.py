@@ -95,7 +95,8 @@ class Tunnel:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far = await self._connect()
         try:
-            await self._relay(reader, writer, far)
+            with contextlib.suppress(OSError):  # our client left
+                await self._relay(reader, writer, far)
         finally:
             await _end(far)
 
