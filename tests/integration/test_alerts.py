@@ -150,6 +150,10 @@ def new_field(lab: Lab) -> None:
     lab.sidecar.ask("/page?v=1&never=seen", host=HOST)
 
 
+def new_sensitive_field(lab: Lab) -> None:
+    lab.sidecar.ask("/page?user_email=ada%40planted.example", host=HOST)
+
+
 def objected_again(lab: Lab) -> None:
     wait_for(lambda: lab.app.runtime.store.inbox().open > 0)
     body = {"state": "objected", "until": 10_000}
@@ -174,6 +178,7 @@ def review_fails(lab: Lab) -> None:
 CAUSES: dict[str, Callable[[Lab], None]] = {
     "TelemockNewHost": new_host,
     "TelemockNewField": new_field,
+    "TelemockNewSensitiveField": new_sensitive_field,
     "TelemockObjected": objected_again,
     "TelemockCertificateRefused": certificate_refused,
     "TelemockWebhookFailing": review_fails,
