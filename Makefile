@@ -74,9 +74,10 @@ test-integration: $(VENV) ## tests that cross processes, one after the other
 	$(BIN)/python -m pytest tests/integration
 
 .PHONY: nightly
-nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack, and the whole table of layered values (root; LEAKS_SEED=… repeats a run)
+nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack, every real client learnt, and the whole table of layered values (root; LEAKS_SEED=… repeats a run)
 	LEAKS_REQUESTS=$${LEAKS_REQUESTS:-100000} $(BIN)/python -m pytest -rP --timeout 7200 tests/integration/test_leak_oracle.py
 	$(BIN)/python -m tests.bench.attacks
+	EVERY_CLIENT=1 $(BIN)/python -m pytest --timeout 1800 tests/integration/test_learn.py
 	LAYERS=all timeout 20m $(BIN)/python -m pytest --numprocesses auto --timeout 600 tests/unit/app/contract/masking/test_opening.py
 
 .PHONY: attacks
