@@ -40,6 +40,8 @@ ORDER = (
     "test_jobs",
     "test_without_webhook",
     "test_own_ca",
+    "test_rehearsal",
+    "test_canary",
     "test_refusals",
     "test_bounds",
     "test_profiles",

@@ -131,7 +131,11 @@ class Release:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": LOGIN_SECRET, "namespace": self.namespace},
+                "metadata": {
+                    "name": LOGIN_SECRET,
+                    "namespace": self.namespace,
+                    "labels": OURS,
+                },
                 "stringData": {"secret": self.login_secret},
             }
         )
