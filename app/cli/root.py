@@ -6,7 +6,6 @@ Commands import what they need when they run, so that `telemock --help` is quick
 import os
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +22,8 @@ from app.cli.open import open_page
 from app.cli.options import AsJson, ProfileId, Server, Since, Until
 from app.cli.optout import optout
 from app.cli.rehearse import rehearse
+from app.cli.run import run
 from app.cli.status import restart, status
-from app.contract.actions import LACKING, Mode
 
 _CODES = "; ".join(f"{code} {what}" for code, what in EXIT_CODES)
 _RUNS_CODES = ", ".join(f"{code} ({what})" for code, what in RUN_CODES)
@@ -50,6 +49,7 @@ cli.command()(ca)
 cli.command()(status)
 cli.command()(optout)
 cli.command("open")(open_page)
+cli.command(context_settings={"allow_interspersed_args": False})(run)
 cli.command(context_settings={"allow_interspersed_args": False})(rehearse)
 cli.command()(restart)
 
@@ -89,146 +89,6 @@ def demo(
     from app.settings import load
 
     raise typer.Exit(run_demo(load(), keep=keep, as_json=as_json, otel=otel))
-
-
-@cli.command(context_settings={"allow_interspersed_args": False})
-def run(
-    command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND", help="With its arguments, best behind --.")
-    ],
-    mode: Annotated[
-        Mode | None,
-        typer.Option(help=f"In place of mock; {', '.join(LACKING)} is not available yet."),
-    ] = None,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME|FILE", help="Instead of TELEMOCK_PROFILES. Repeatable."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The summary as JSON on stdout, after the command's own.")
-    ] = False,
-    transparent: Annotated[
-        bool | None,
-        typer.Option(
-            "--transparent/--no-transparent",
-            help="Also see programs that ignore proxy variables; by default where the kernel "
-            "allows it.",
-            show_default=False,
-        ),
-    ] = None,
-    discover: Annotated[
-        bool, typer.Option("--discover", help="List the hosts of no profile, too: not opened.")
-    ] = False,
-    wait: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
-        ),
-    ] = 10,
-    open_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--open",
-            metavar="HOST[,…]",
-            help="Also read what goes to this host, which no profile names: for this run alone, "
-            "forwarded unless --mode says otherwise. `telemock learn` drafts a profile of it.",
-        ),
-    ] = None,
-    canary: Annotated[
-        bool,
-        typer.Option(
-            "--canary", help="Plant known values (user, host, ids …), and tell which were sent."
-        ),
-    ] = False,
-    own_home: Annotated[
-        bool, typer.Option("--own-home", help="With --canary: not an empty home, but the real one.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Captures on stderr as they come.")
-    ] = False,
-    nothing: Annotated[
-        bool, typer.Option("--nothing", help="A gate: fail unless nothing was sent to anybody.")
-    ] = False,
-    contract_file: Annotated[
-        Path | None,
-        typer.Option("--contract", metavar="FILE", help="A gate: fail unless only that was sent."),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST[:PORT]", help="What a gate allows; also a Unix socket. Repeatable."
-        ),
-    ] = None,
-    statement: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where a gate states what it found."),
-    ] = None,
-    subject: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME@DIGEST",
-            help="What the statement is about; by default the command's program. Repeatable.",
-        ),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The private key (PEM) that signs the statement."),
-    ] = None,
-) -> None:
-    """Run a command, and print what it sent home. The exit code is the command's.
-
-    Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
-    """
-    from app.cli.ending import USAGE, Failure
-    from app.settings import load
-
-    if (subject or key) and statement is None:
-        raise Failure("--subject and --key are of a statement\n\nhint: add --statement FILE", USAGE)
-    if nothing and contract_file:
-        raise Failure("--nothing and --contract are two gates\n\nhint: choose one of them", USAGE)
-    if (nothing or contract_file) and (canary or open_):
-        raise Failure("--canary and --open are no gate's\n\nhint: run the command twice", USAGE)
-    if own_home and not canary:
-        raise Failure("--own-home is for planted values\n\nhint: add --canary", USAGE)
-    if nothing or contract_file:
-        from app.run.allowed import read
-        from app.run.gated import Stated, gated
-
-        code = gated(
-            command,
-            load(),
-            allow=read(allow or ()),
-            contract=contract_file,
-            stated=Stated(statement, subject or (), key) if statement else None,
-            mode=mode,
-            profiles=profile or (),
-            as_json=as_json,
-            redirect=transparent,
-            verbose=verbose,
-            wait=wait,
-        )
-        raise typer.Exit(code)
-    if allow or statement:
-        raise Failure(
-            "--allow and --statement are a gate's\n\nhint: add --nothing or --contract", USAGE
-        )
-    from app.run.command import run as run_command
-
-    code = run_command(
-        command,
-        load(),
-        mode=mode,
-        profiles=profile or (),
-        as_json=as_json,
-        redirect=transparent,
-        verbose=verbose,
-        discover=discover,
-        wait=wait,
-        opens=open_ or (),
-        canary=canary,
-        own_home=own_home,
-    )
-    raise typer.Exit(code)
 
 
 @cli.command()

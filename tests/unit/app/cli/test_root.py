@@ -261,6 +261,7 @@ LIGHT = {
     "app.cli.profiles",
     "app.cli.rehearse",
     "app.cli.root",
+    "app.cli.run",
     "app.cli.rules",
     "app.cli.statement",
     "app.cli.status",
