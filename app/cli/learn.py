@@ -60,7 +60,7 @@ def learn(
     try:
         found = draft(records, id, frozenset((*built_in(), *own)), left_out)
     except NothingToLearn:
-        raise Failure(f"no request was seen that could be read\n\nhint: {_HINT}") from None
+        raise Failure(_nothing(records)) from None
     text = written(found)
     if output is None:
         sys.stdout.write(text)
@@ -79,6 +79,21 @@ _HINT = (
     "telemock run --open HOST -- COMMAND sees a host that no profile names; a filter such as "
     "--host chooses among captures, --har reads a file"
 )
+
+
+def _nothing(records: "list[CaptureRecord]") -> str:
+    from app.contract.record import REASONS
+    from app.report.coverage import count
+
+    said = "no request was seen that could be read"
+    failed = [record.reason for record in records if record.kind == "failed"]
+    if not failed:
+        return f"{said}\n\nhint: {_HINT}"
+    of = count(len(failed), "request", "requests")
+    return (
+        f"{said}; {of} failed: {REASONS.get(failed[0], failed[0])}\n\n"
+        "hint: telemock run --open HOST --mode mock answers in the host's place"
+    )
 
 
 def _summary(draft: "Draft", output: Path | None) -> str:

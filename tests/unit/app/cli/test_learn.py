@@ -45,6 +45,19 @@ def test_without_any_it_says_what_helps(telemock: Telemock, store: SqliteStore) 
     assert "no request was seen" in done.err and "hint: telemock run --open HOST" in done.err
 
 
+def test_where_every_request_failed_it_says_why_and_what_helps(
+    telemock: Telemock, store: SqliteStore
+) -> None:
+    failed = [request(n, seq=n + 1) for n in range(2)]
+    for one in failed:
+        one.kind, one.reason, one.response = "failed", "upstream_unreachable", None
+    store.write(incoming(*failed))
+    done = telemock("learn")
+    assert done.code == 1
+    assert "2 requests failed: the real host could not be reached" in done.err
+    assert "--mode mock" in done.err
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_har_becomes_a_profile_that_is_right(
     telemock: Telemock, place: Path, program: str
