@@ -70,8 +70,8 @@ screenshots: $(VENV) ## the pictures of the page in README and docs, from the de
 	@$(BIN)/python -m tests.browser.screenshots
 
 .PHONY: test-integration
-test-integration: $(VENV) ## tests that cross processes, one after the other
-	$(BIN)/python -m pytest tests/integration
+test-integration: $(VENV) ## tests that cross processes, in two processes side by side
+	$(BIN)/python -m tests.side_by_side tests/integration
 
 .PHONY: nightly
 nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack, every real client learnt, and the whole table of layered values (root; LEAKS_SEED=… repeats a run)
