@@ -10,16 +10,17 @@ import pytest
 from app.contract import body as bodies
 from app.contract.canary.search import Search
 from app.contract.canary.spec import Canary, Spec
-from app.contract.record import CaptureRecord
+from app.contract.record import CaptureRecord, Message
+from app.demo.plan import parameters
 from app.run.canary.git import url_spellings
 from app.run.canary.plant import CORE, token
 from tests.clients.table import CLIENTS
+from tests.records import exchange
 from tests.unit.test_senders import RULES as SENDERS
 from tests.unit.test_senders import taken
+from tests.unit.test_vendors import KONG, TABLE, record_of
 from tests.unit.test_vendors import RULES as VENDORS
-from tests.unit.test_vendors import TABLE, record_of
 
-NO_HTTP = {"cribl", "kong"}  # the one has its own tests, the other sends lines over TLS
 SOURCES = ("host name", "user", "home", "working directory", "git remote", "git e-mail", "CI user")
 # Words that are values somewhere, and short enough to be chance elsewhere.
 REAL = ("build", "runner", "ubuntu", "node", "localhost", "ci", "app", "production", "default")
@@ -43,9 +44,22 @@ def searched(record: CaptureRecord) -> CaptureRecord:
     return record
 
 
-RECORDS = [record_of(sent)[0] for sent in TABLE] + [
+def cribl(number: int) -> CaptureRecord:
+    query = [*parameters("4.16.1-20904e45", number).items()]
+    return exchange(number, query=query)
+
+
+def kong() -> CaptureRecord:
+    return CaptureRecord(
+        boot="0" * 16, seq=1, kind="message", time_ns=1, profile="kong", rule="report",
+        message=Message(of="", sender="client", body=bodies.whole(KONG), line=True),
+    )  # fmt: skip
+
+
+REQUESTS = [record_of(sent)[0] for sent in TABLE] + [
     one.record for client in CLIENTS for one in taken(client)
 ]
+RECORDS = [*REQUESTS, cribl(1), cribl(2), kong()]
 
 
 @pytest.mark.parametrize("number", range(len(RECORDS)))
@@ -56,7 +70,7 @@ def test_nothing_is_found_in_what_products_send(number: int) -> None:
 
 
 def test_a_body_that_may_be_read_in_two_ways_is_told_in_the_sure_one() -> None:
-    sentry = next(deepcopy(one) for one in RECORDS if one.request.path.endswith("/envelope/"))  # type: ignore[union-attr]
+    sentry = next(deepcopy(one) for one in REQUESTS if one.request.path.endswith("/envelope/"))  # type: ignore[union-attr]
     assert sentry.request is not None and sentry.request.body is not None
     text = bodies.content(sentry.request.body)
     value = search()._spec.canaries[0].values[0].encode()
@@ -68,7 +82,7 @@ def test_a_body_that_may_be_read_in_two_ways_is_told_in_the_sure_one() -> None:
     assert not [field for _, field, _ in found if "›ndjson" in field]
 
 
-@pytest.mark.parametrize("number", range(0, len(RECORDS), 5))
+@pytest.mark.parametrize("number", range(0, len(REQUESTS), 5))
 def test_what_is_put_there_is_found(number: int) -> None:
     record = deepcopy(RECORDS[number])
     assert record.request is not None
@@ -79,5 +93,5 @@ def test_what_is_put_there_is_found(number: int) -> None:
 
 def test_the_payloads_are_all_there() -> None:
     assert len(RECORDS) > 40
-    assert {record.profile for record in RECORDS} >= {p.id for p in VENDORS.profiles} - NO_HTTP
+    assert {record.profile for record in RECORDS} >= {p.id for p in VENDORS.profiles}
     assert {p.id for p in SENDERS.profiles}
