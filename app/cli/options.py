@@ -41,6 +41,12 @@ def _within(namespace: str, workload: str | None) -> str:
     return f"{namespace}/{workload or ''}"
 
 
+Wait = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Server = Annotated[
     str,

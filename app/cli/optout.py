@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.ending import DONE, FAILED
-from app.cli.options import AsJson
+from app.cli.options import AsJson, Wait
 
 
 def optout(
@@ -43,12 +43,7 @@ def optout(
             "--fresh/--no-fresh", help="A new home for each switch; else your own for all."
         ),
     ] = True,
-    wait: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
-        ),
-    ] = 10,
+    wait: Wait = 10,
     transparent: Annotated[
         bool | None,
         typer.Option(

@@ -35,7 +35,7 @@ def rehearse(
     """Run a command once for each way its vendor's endpoints can fail.
 
     Each run is judged by the one without a fault: tolerated, degraded or fatal. Exits with 1 if
-    any is fatal. Nothing is sent to the vendor.
+    any is fatal. Nothing is sent to the profile's hosts.
 
     Example: telemock rehearse --profile cribl --fault 500 -- ./start.sh
     """

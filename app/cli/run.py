@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.ending import USAGE, Failure
+from app.cli.options import Wait
 from app.contract.actions import LACKING, Mode
 
 
@@ -36,12 +37,7 @@ def run(
     discover: Annotated[
         bool, typer.Option("--discover", help="List the hosts of no profile, too: not opened.")
     ] = False,
-    wait: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0, help="How long processes that outlive the command are seen."
-        ),
-    ] = 10,
+    wait: Wait = 10,
     open_: Annotated[
         list[str] | None,
         typer.Option(
