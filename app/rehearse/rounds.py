@@ -11,13 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from app.contract.actions import MOCK
+from app.contract.processes import children
 from app.escape import plain
 from app.rehearse import draft
 from app.rehearse.faults import FAULTS, Fault
 from app.rehearse.judge import LINE, Judgement, RunEvidence, judge
 from app.rehearse.watched import Watched
 from app.report.coverage import count
-from app.run import transparent
+from app.run import descendants, transparent
 from app.run.child import RunError
 from app.run.perform import performed, say
 from app.run.stage import FailingHosts
@@ -113,7 +114,10 @@ def rehearse(
                 say(f"telemock: {asked.host} {one.endpoint}: {fault.says}")
                 found = _run(command, profile, settings, asked, fault, ends).evidence
                 one.evidence = found
-                one.judgement = judge(usual.of(asked, fault), found, lasts=lasts)
+                if found.attempts:
+                    one.judgement = judge(usual.of(asked, fault), found, lasts=lasts)
+                else:  # it keeps somewhere that it has asked, or asks by chance
+                    one.skipped = "the command did not ask it in this run"
             rows.append(one)
     return Rehearsal(profile=profile, usual=usual.evidence, rows=rows, unruled=usual.unruled)
 
@@ -175,6 +179,7 @@ def _run(
     seconds: float,
 ) -> _Run:
     with ExitStack() as stack:
+        stack.callback(descendants.end, children(os.getpid()))  # what the command leaves running
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telemock-rehearse-")))
         output = stack.enter_context((folder / "output").open("w+b"))
         own = dataclasses.replace(

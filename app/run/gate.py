@@ -1,5 +1,5 @@
 """Judges one run for a gate: whether nothing was sent but what is allowed, and whether that is
-known. `app.run.command` asks, and prints it; `app.run.statement` states it.
+known. `app.run.gated` asks and prints it; `app.run.predicate` states it.
 """
 
 from collections import Counter

@@ -120,3 +120,30 @@ def test_what_cannot_be_rehearsed_is_told(tmp_path, script, more, says):
     said = rehearse(tmp_path, script, *more, *client(tmp_path))
     text = said.get("said", "") + json.dumps(said, ensure_ascii=False)
     assert says in " ".join(text.split())
+
+
+ONCE = """
+import pathlib, sys, urllib.request
+asked = pathlib.Path(sys.argv[1])
+if not asked.exists():
+    asked.touch()
+    urllib.request.urlopen("https://vendor.test/send", b"{}", timeout=9).read()
+"""
+
+
+def test_a_command_that_asks_once_only_is_not_judged_by_runs_in_which_it_does_not(tmp_path):
+    told = str(tmp_path / "asked")
+    found = rehearse(tmp_path, ONCE, "--fault", "500", *client(tmp_path, told), code=0)
+    (row,) = found["rows"]
+    assert row["judgement"] is None
+    assert row["skipped"] == "the command did not ask it in this run"
+
+
+def test_nothing_of_the_command_runs_on(tmp_path):
+    leaves = CLIENT + (
+        "\nimport subprocess\n"
+        "subprocess.Popen(['sleep', '4711'], start_new_session=True)\n"
+    )  # fmt: skip
+    rehearse(tmp_path, leaves, "--endpoint", "fine", "--fault", "clock", *client(tmp_path), code=0)
+    left = subprocess.run(["pgrep", "-f", "^sleep 4711$"], capture_output=True, check=False)
+    assert left.stdout == b""
