@@ -1,6 +1,5 @@
 """Runs the command once as usual, then once for each fault of each endpoint that it asked."""
 
-import dataclasses
 import os
 import tempfile
 from collections.abc import Sequence
@@ -10,23 +9,21 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.contract.actions import MOCK
-from app.contract.processes import children
 from app.escape import plain
 from app.rehearse import draft
 from app.rehearse.faults import FAULTS, Fault
 from app.rehearse.judge import LINE, Judgement, RunEvidence, judge
 from app.rehearse.watched import Watched
 from app.report.coverage import count
-from app.run import descendants, transparent
+from app.run import transparent
 from app.run.child import RunError
-from app.run.perform import performed, say
+from app.run.perform import Performed, say
 from app.run.stage import FailingHosts
+from app.run.trial import tried
 from app.settings import Settings
 from app.trust import NO_PROXY
 
 LIMIT_S = 120.0  # for a command that ends by itself, beyond its usual time
-_OUTPUT = 1 << 20  # bytes of what the command prints that are read
 
 
 class AskedEndpoint(NamedTuple):
@@ -150,10 +147,6 @@ def _check(usual: _Run, lasts: bool) -> None:
         )
 
 
-def _unsaid(_: str) -> None:
-    """Each run says the same; the table says what matters."""
-
-
 def _endpoint(asked: AskedEndpoint, fault: Fault) -> str:
     return "(all)" if fault.failure else asked.route or asked.rule
 
@@ -178,17 +171,24 @@ def _run(
     fault: Fault | None,
     seconds: float,
 ) -> _Run:
+    counted: dict[AskedEndpoint, int] = {}
+    lines: list[str] = []
+    unruled = 0
+
+    def look(found: Performed, text: str) -> None:
+        nonlocal unruled
+        lines.extend(plain(line, LINE) for line in text.splitlines())
+        for record in found.records():
+            if record.request is None:
+                continue
+            if record.rule:
+                key = AskedEndpoint(record.rule, record.route, record.host, record.request.scheme)
+                counted[key] = counted.get(key, 0) + 1
+            elif record.profile:
+                unruled += 1
+
     with ExitStack() as stack:
-        stack.callback(descendants.end, children(os.getpid()))  # what the command leaves running
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telemock-rehearse-")))
-        output = stack.enter_context((folder / "output").open("w+b"))
-        own = dataclasses.replace(
-            settings,
-            data_given=folder / "data",
-            logs_given=folder / "logs",
-            server="",
-            profiles_given=(),
-        )
         id, path = draft.write(profile, folder)
         environ = dict(os.environ)
         failing = None
@@ -200,34 +200,19 @@ def _run(
         elif asked and fault:
             for_sidecar["TELEMOCK_REHEARSE"] = f"{fault.id} {id}/{asked.rule} until 1d"
         watch = stack.enter_context(Watched(seconds))
-        with performed(
-            command, own, mode=MOCK, profiles=[str(path)], wait=0, environ=environ,
-            output=output.fileno(), for_sidecar=for_sidecar, failing=failing, started=watch.begin,
-            say=_unsaid,
-        ) as found:  # fmt: skip
-            if found.error:
-                raise RunError(f"what the command sent cannot be told: {found.error}")
-            counted: dict[AskedEndpoint, int] = {}
-            unruled = 0
-            for record in found.records():
-                if record.request is None:
-                    continue
-                if record.rule:
-                    key = AskedEndpoint(
-                        record.rule, record.route, record.host, record.request.scheme
-                    )
-                    counted[key] = counted.get(key, 0) + 1
-                elif record.profile:
-                    unruled += 1
-        output.seek(0)
-        text = output.read(_OUTPUT).decode("utf-8", "replace")
+        found = tried(
+            command, settings, environ, profiles=[str(path)], wait=0, for_sidecar=for_sidecar,
+            failing=failing, started=watch.begin, look=look,
+        )  # fmt: skip
+    if found.error:
+        raise RunError(f"what the command sent cannot be told: {found.error}")
     attempts = len(failing.tried) if failing else counted.get(asked, 0) if asked else 0
     evidence = RunEvidence(
-        code=found.code,
+        code=found.exit_code,
         seconds=watch.seconds,
         stopped=watch.stopped,
         attempts=attempts,
         sockets=watch.sockets,
-        lines=[plain(line, LINE) for line in text.splitlines()],
+        lines=lines,
     )
     return _Run(evidence, counted, unruled)

@@ -1,5 +1,5 @@
 """One run of a command that is only looked at: nothing of it stays, its output is kept from the
-terminal, and what it leaves running is ended. Called by `optout`.
+terminal, and what it leaves running is ended. Called by `optout` and `app.rehearse`.
 
 A new home keeps what a product writes of itself (an id, "told once a day") out of the user's own,
 and out of the next run.
@@ -22,6 +22,7 @@ from app.escape import plain
 from app.report.coverage import Coverage
 from app.run import descendants, processes
 from app.run.perform import WAIT_SECONDS, Performed, performed
+from app.run.stage import FailingHosts
 from app.run.summary import Sent
 from app.settings import Settings
 
@@ -95,12 +96,15 @@ def tried(
     redirect: bool | None = None,
     wait: float = WAIT_SECONDS,
     verbose: bool = False,
+    for_sidecar: Mapping[str, str] | None = None,
+    failing: FailingHosts | None = None,
+    started: Callable[[int], None] | None = None,
     look: Callable[[Performed, str], None] = lambda found, output: None,
 ) -> Trial:
     """Runs the command once, in mode mock, with an app and a store of its own; `look` sees the run
     and the end of what the command said, while these are still there. `verbose` shows its output on
-    stderr instead. What the runs say of themselves is in their verdicts. Raises RunError,
-    LocalError."""
+    stderr instead; for the rest see `performed`. What the runs say of themselves is in their
+    verdicts. Raises RunError, LocalError."""
     others = children(os.getpid())
     place = Path(tempfile.mkdtemp(prefix=_MADE))
     own = dataclasses.replace(settings, data_given=place / "data", logs_given=place / "logs")
@@ -110,6 +114,7 @@ def tried(
                 with performed(
                     command, own, mode=MOCK, profiles=profiles, redirect=redirect, wait=wait,
                     environ=environ, output=2 if verbose else output.fileno(),
+                    for_sidecar=for_sidecar, failing=failing, started=started,
                     say=lambda line: None,
                 ) as found:  # fmt: skip
                     output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))

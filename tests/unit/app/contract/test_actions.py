@@ -21,7 +21,7 @@ CERTAIN = {
     "app/api/openapi.py", "app/cli/rules.py", "app/contract/matching.py", "app/contract/rules.py",
     "app/demo/round.py", "app/learn/fields.py", "app/learn/opened.py", "app/learn/yaml_text.py",
     "app/mock/mock.py", "app/profiles/explain.py", "app/profiles/schema.py",
-    "app/rehearse/draft.py", "app/rehearse/rounds.py", "app/run/trial.py",
+    "app/rehearse/draft.py", "app/run/trial.py",
     "addon/app_client/profiles.py",
     "addon/record/capture.py",
 }  # fmt: skip
