@@ -20,6 +20,7 @@ from app.run.processes import App
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, log, spliced
 from tests.unit.app.cli.conftest import Telemock
+from tests.waiting import wait_for
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202e"
 
@@ -141,7 +142,7 @@ def test_show(telemock: Telemock, store: SqliteStore) -> None:
 
 def test_show_of_a_running_app(telemock: Telemock, app: App) -> None:
     httpx.get(f"{app.url}/telemetry/index.html?v=1&lic=secret", trust_env=False)
-    (line,) = telemock("captures", "list", "--json").out.splitlines()
+    (line,) = wait_for(lambda: telemock("captures", "list", "--json").out.splitlines())
     found = json.loads(line)
     shown = telemock("captures", "show", f"{found['boot']}-{found['seq']}")
     assert json.loads(shown.out) == found
