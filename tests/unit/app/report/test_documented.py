@@ -99,6 +99,7 @@ def test_of_several_profiles_those_that_were_seen_are_compared() -> None:
     )  # fmt: skip
     assert [one.profile for one in declared([row], [paper("query.y"), other])] == ["other"]
     assert [one.profile for one in declared([], [other])] == ["other"]
+    assert declared([row], [paper("query.y")]) == []
 
 
 def sent_by(profile: str) -> Iterator[tuple[CaptureRecord, Rule | None]]:
