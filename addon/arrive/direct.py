@@ -28,12 +28,12 @@ from addon.arrive.turns import Turns
 from addon.exchange.conversation import Answers, Conversation, Stage
 from addon.exchange.endpoint import endpoint
 from addon.exchange.exchange import Exchange, Line
-from addon.target.dns import Address
+from addon.target.dns import Address, Ends
 from addon.target.first_bytes import Verdict, judge
 from addon.target.hello import Hello, look
 from addon.tls.connection import RECORD, Connection
 from app.contract.names import REDIRECT_PROOF
-from app.contract.record import Endpoint, Tls, short
+from app.contract.record import Endpoint, Program, Tls, short
 
 SIZE = 64 * 1024  # bytes of one read
 
@@ -51,6 +51,8 @@ class ConnectionEvents(Protocol):
     def names(self, host: str) -> bool: ...
     # True if a rule takes what is no HTTP at one of these hosts, on this port.
     def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
+    # The program that made the connection, on a laptop.
+    def program(self, peer: Address, to: Address) -> Program | None: ...
     # True once the time is over in which redirected connections are read.
     def unread(self) -> bool: ...
     # True if one of these hosts refuses what cannot be judged.
@@ -73,7 +75,7 @@ class Direct:
         self,
         events: ConnectionEvents,
         context_of: Callable[[str, str], ssl.SSLContext],
-        leave: Callable[[Address, Connection], None],
+        leave: Callable[[Ends, Connection], None],
         answers: Answers,
         memory: Memory,
     ) -> None:
@@ -328,6 +330,7 @@ class DirectConnection(Guest):
             port=self.destination[1],
             stands_for=self.host,
             names=self.names,
+            program=self._direct.events.program(self.peer, self.destination),
         )
 
     def _hand_over(self) -> None:
@@ -340,7 +343,7 @@ class DirectConnection(Guest):
         if opened:
             self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
-            self._direct.leave(self.peer, self._tls)
+            self._direct.leave((self.peer, self.destination), self._tls)
         begun, self.hello = self.hello, b""
         self._back(begun)
         self._dissolve()

@@ -148,7 +148,7 @@ async def test_mitmproxy_goes_on_with_the_opened_connection(lab: Lab) -> None:
     assert await reader.readexactly(len(ANSWER)) == ANSWER
     await until(lambda: lab.backs)
     (left,) = lab.contexts._left.values()
-    assert list(lab.contexts._left) == [writer.get_extra_info("sockname")]
+    assert list(lab.contexts._left) == [(writer.get_extra_info("sockname"), DESTINATION)]
     assert left.bio_write(lab.backs[0]) == len(lab.backs[0])  # the client's beginning, once more
     left.do_handshake()
     assert left.recv(65536) == OBSERVED + MOCKED
