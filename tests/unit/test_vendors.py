@@ -54,7 +54,9 @@ def usage(product: str, host: str = "stats.grafana.org") -> Sent:
 
 def crew_created() -> bytes:
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(name="Crew Created")
+    spans = request.resource_spans.add().scope_spans.add().spans
+    spans.add(name="Flow Creation").attributes.add(key="flow_name").value.string_value = "Billing"
+    span = spans.add(name="Crew Created")
     for key, value in {
         "crewai_version": "1.2.0", "python_version": "3.12", "crew_key": SECRET, "crew_id": SECRET,
         "crew_fingerprint": SECRET, "crew_agents": json.dumps([{"id": SECRET, "goal": "g"}]),
@@ -169,7 +171,7 @@ TABLE = (
          body={"context": {"anonymousId": SECRET, "anonymousProjectId": SECRET},
                "meta": {"astroVersion": "5.18.2", "cpuCount": 8}, "events": [
                    {"eventName": "ASTRO_CLI_SESSION_STARTED", "payload": {
-                       "cliCommand": "build", "isAgentic": True}}]}),
+                       "cliCommand": "build", "isAgentic": True, "agentId": "cursor-agent"}}]}),
     Sent("turbo", "events", "telemetry.vercel.com/api/turborepo/v1/events", "2.11.11",
          headers={"User-Agent": "turbo 2.11.11 1.98.0-nightly linux x86_64",
                   "X-Turbo-Telemetry-Id": SECRET, "X-Turbo-Session-Id": SECRET},
