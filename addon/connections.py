@@ -35,7 +35,7 @@ from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.actions import Kind
 from app.contract.lines import of_lines
-from app.contract.record import REASONS, Endpoint, Sender, cut
+from app.contract.record import REASONS, Endpoint, Program, Sender, cut
 from app.contract.rules import Decision
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -83,7 +83,7 @@ class Connections:
         if brought(client):
             self.arrived()
         if self.capture.prefaces and named_the_proxy(client):
-            self.capture.prefaces.look_up(client.peername[:2])
+            self.capture.prefaces.look_up(client.peername[:2], client.sockname[:2])
 
     def arrived(self, *, counted: bool = True) -> None:
         """Told of redirected connections; `addon.arrive.accept` calls it for its own."""
@@ -128,6 +128,9 @@ class Connections:
 
     def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
         return of_lines(self.profiles.rules, hosts, port, self.options.mode)
+
+    def program(self, peer: Address, to: Address) -> Program | None:
+        return self.capture.program(peer, to)
 
     def unread(self) -> bool:
         return self.options.all_is_over
