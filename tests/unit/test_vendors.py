@@ -18,6 +18,7 @@ from app.contract.record import CaptureRecord, Message, Request, decode, encode,
 from app.contract.rules import Seen, decide, product_version
 from app.profiles.compile import load
 from app.profiles.read import BUILT_IN, built_in
+from app.report.documented import carriers, compared
 from app.report.papers import papers_of
 from app.store.inventory import observe
 from tests.canary import readings
@@ -116,14 +117,22 @@ TABLE = (
                 "organization_id": SECRET, "license_id": SECRET, "licensetype": "Enterprise"},
          body=protobuf(DIAGNOSTICS)),
     Sent("linkerd", "heartbeat", "versioncheck.linkerd.io/version.json", "edge-25.8.1", "GET",
-         {"version": "edge-25.8.1", "uuid": SECRET, "k8s-version": "1.34"}),
+         {"version": "edge-25.8.1", "source": "heartbeat", "uuid": SECRET, "install-time": SECRET,
+          "k8s-version": "1.34", "arch": "amd64", "ext-viz": "1", "p99-handle-us": "900"}),
     Sent("calico", "usage", "usage.projectcalico.org/UsageCheck/calicoVersionCheck", "v3.30.2",
          "GET", {"guid": SECRET, "cal_ver": "v3.30.2", "type": "k8s", "size": "7"}),
     Sent("longhorn", "check", "longhorn-upgrade-responder.rancher.io/v1/checkupgrade", "v1.9.1",
-         body={"appVersion": "v1.9.1", "extraTagInfo": {"kubernetesVersion": "1.34"},
-               "extraFieldInfo": {"longhornNamespaceUid": SECRET, "longhornNodeCount": 3}}),
-    Sent("replicated-sdk", "report", "replicated.app/kots_metrics/license_instance/info",
-         headers={"X-Replicated-ClusterID": SECRET, "X-Replicated-InstanceID": SECRET,
+         body={"appVersion": "v1.9.1",
+               "extraTagInfo": {"kubernetesVersion": "1.34", "hostOsDistro": "sles",
+                                "longhornSettingAutoSalvage": "true",
+                                "longhornImageRegistry": "registry.example/acme"},
+               "extraFieldInfo": {"longhornNamespaceUid": SECRET, "longhornNodeCount": 3,
+                                  "longhornNodeDiskSSDCount": 2, "longhornDiskBlockCount": 1,
+                                  "longhornVolumeAccessModeRwoCount": 4}}),
+    Sent("replicated-sdk", "report", "replicated.app/kots_metrics/license_instance/info", "1.9.0",
+         headers={"User-Agent": "Replicated-SDK/1.9.0", "X-Replicated-ClusterID": SECRET,
+                  "X-Replicated-InstanceID": SECRET, "X-Replicated-K8sVersion": "v1.34.1",
+                  "X-Replicated-DownstreamChannelID": "c1",
                   "Authorization": "Basic " + b64encode(f"{SECRET}:{SECRET}".encode()).decode()},
          body={"instance_id": SECRET, "cluster_id": SECRET, "app_status": "ready"}),
     Sent("datadog-agent", "telemetry",
@@ -158,6 +167,10 @@ TABLE = (
          headers={"content-type": JSON},
          body={"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
              {"key": "ProjectVersion", "value": {"stringValue": "2.1.0"}},
+             {"key": "dataType", "value": {"stringValue": "ngf-product-telemetry"}},
+             {"key": "ProjectName", "value": {"stringValue": "NGF"}},
+             {"key": "GatewayCount", "value": {"intValue": "2"}},
+             {"key": "FlagNames", "value": {"arrayValue": {"values": [{"stringValue": "a"}]}}},
              {"key": "ClusterID", "value": {"stringValue": SECRET}}]}]}]}]}),
     Sent("crewai", "traces", "telemetry.crewai.com:4319/v1/traces", "1.2.0",
          headers={"content-type": "application/x-protobuf"}, body=crew_created()),
@@ -237,6 +250,50 @@ def test_every_profile_that_ships_has_a_request_that_it_takes() -> None:
 def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> None:
     assert (BUILT_IN / f"{paper.profile}.yaml").exists()
     assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
+
+
+@pytest.mark.parametrize(
+    ("profile", "beside", "never"),
+    [
+        ("linkerd", {"arch", "ext-viz", "p99-handle-us"}, "meshed-pods"),
+        (
+            "longhorn",
+            {"appVersion", "kubernetesVersion", "longhornImageRegistry"},
+            "Kubernetes node provider.",
+        ),
+        (
+            "nginx-gateway-fabric",
+            {"dataType", "ProjectName"},
+            "Control Plane Pod Count the count of NGINX Gateway Fabric Pods.",
+        ),
+        (
+            "prisma",
+            {"project_hash", "command"},
+            "node_version: Client's node version (e.g. `v12.12.0`).",
+        ),
+        (
+            "replicated-sdk",
+            {"authorization", "cluster_id", "x-replicated-clusterid"}
+            | {"x-replicated-downstreamchannelid"},
+            "Resource statuses",
+        ),
+        ("turbo", set(), "Size of application (total number of workspaces)"),
+    ],
+)
+def test_what_is_documented_of_the_documented_shape(
+    profile: str, beside: set[str], never: str
+) -> None:
+    types: dict[str, set[str]] = {}
+    for sent in (sent for sent in TABLE if sent.profile == profile):
+        fields = observe(record_of(sent)[0], ())
+        for field in fields.fields if fields else ():
+            types.setdefault(field.path, set()).add(field.type)
+    (paper,) = papers_of(load([profile]).written)
+    found = compared(paper, types)
+    assert {path.rpartition(".")[2] for path in found.undocumented} == beside
+    assert len(found.seen) == len(carriers(types)) - len(found.undocumented) > 0
+    words = {word for one in found.seen for word in one.words}
+    assert never not in words and never in {one.words for one in found.unseen}
 
 
 KONG = (

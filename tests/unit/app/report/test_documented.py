@@ -133,6 +133,13 @@ def told_of(profile: str) -> tuple[set[str], set[str]]:
     [
         ("next", {"cpuModel", "ciName"}, {"anonymousId", "projectId", "sessionId", "isDocker"}),
         ("mlflow", {"installation_id", "status"}, {"coding_agent", "environment", "is_localhost"}),
+        ("amplitude", {"insert_id", "app_version"}, {"library", "client_upload_time"}),
+        ("ga4", {"api_secret", "client_id", "session_id"}, {"user-agent"}),
+        ("mixpanel", {"distinct_id", "mp_lib", "email"}, {"user-agent"}),
+        ("posthog", {"$lib", "$geoip_disable", "distinct_id"}, {"email", "uuid", "user-agent"}),
+        ("rudderstack", {"channel", "messageId"}, {"nodeVersion", "user-agent"}),
+        ("segment", {"writeKey", "messageId", "email"}, {"nodeVersion", "jsRuntime", "user-agent"}),
+        ("sentry", {"server_name", "sentry_key", "argv[]", "did"}, {"content_type"}),
         ("dbt", {"platform", "python"}, {"user_id", "invocation_id", "project_id", "command"}),
         ("huggingface", {"hf_hub", "python"}, {"acme", "x-amzn-trace-id"}),
         ("airflow", {"executor", "dags", "version"}, {"plugins", "timetables", "views"}),
