@@ -41,13 +41,13 @@ from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
-from app.report.classes import classed, counted, profiles_word
+from app.report.classes import counted, profiles_word
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
 from app.report.inbox import sentence
-from app.report.papers import Paper, papers_of
+from app.report.papers import papers_of
 from app.settings import Settings
-from app.store import Heard, Incoming, Store, StoreError, Told
+from app.store import Heard, Incoming, QueryError, SaidClass, Store, StoreError, Told
 from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
@@ -84,6 +84,7 @@ class Runtime:
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
+        self._counting = asyncio.Lock()
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
         masking.begin(lambda metric, label: metrics.add(metric, (label,), 0))
@@ -197,9 +198,8 @@ class Runtime:
                 arriving=self.arriving,
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
-            papers = self._expect()
-            fields = await asyncio.to_thread(self.store.fields)
-            self.writer.counting.known(counted(classed(fields, papers)))
+            self._expect()
+            await self._count_fields()
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
@@ -292,11 +292,32 @@ class Runtime:
     async def measure(self) -> None:
         """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
+        with contextlib.suppress(StoreError, QueryError):  # /ready reports it
+            await self._count_fields()
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
         if self.release:
             self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
+
+    async def _count_fields(self) -> None:
+        """Counts the fields by class, where some are new or have another class."""
+        async with self._counting:
+            counting = self.writer.counting
+            if not counting.recount:
+                return
+            counting.recount = False
+            try:
+                counting.known(counted(await asyncio.to_thread(self.store.fields)))
+            except BaseException:
+                counting.recount = True
+                raise
+
+    def say_class(self, said: SaidClass) -> bool:
+        """Takes a person's word. False where the inventory has no such field."""
+        taken = self.store.say_class(said)
+        self.writer.counting.recount |= taken
+        return taken
 
     async def _note(self) -> None:
         while True:
@@ -333,11 +354,11 @@ class Runtime:
         for reason in {*LOST, *before.lost, *now.lost}:
             show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
-    def _expect(self) -> list[Paper]:
-        """Tells the counters of the profiles in use."""
-        papers = papers_of(self.profiles.written)
-        self.writer.counting.expect((p.id for p in self.rules.profiles), profiles_word(papers))
-        return papers
+    def _expect(self) -> None:
+        """Tells the store and the counters of the profiles in use."""
+        classes = profiles_word(papers_of(self.profiles.written))
+        self.store.profiles_say(classes)
+        self.writer.counting.expect((p.id for p in self.rules.profiles), classes)
 
     async def _look(self) -> None:
         """Checks the log files' age and size, once a minute."""

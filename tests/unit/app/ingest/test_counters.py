@@ -115,20 +115,22 @@ def test_bounds_of_decoding_are_counted() -> None:
 def test_fields_are_counted_by_class_and_those_about_somebody_are_told() -> None:
     metrics = Metrics("app")
     counting = Counting(metrics)
-    counting.known({("cribl", "version"): 3, ("cribl", "contact"): 1})
+    counting.known({("cribl", "version"): 4, ("cribl", "contact"): 1})
     fields = [
         NewField("cribl", "h", "GET", "/r", "1", f"query.{name}", "string", of)
         for name, of in (("a", "version"), ("b", "contact"), ("c", "secret"), ("d", ""))
     ]
     counting.stored([], Written([], 0, fields))
-    counting.expect(["cribl"], lambda field: "licence" if field.path == "query.b" else "")
-    counting.stored([], Written([], 0, fields))  # now as a profile says
+    assert counting.recount
+    counting.expect(["cribl"], lambda profile, path: "licence" if path == "query.b" else "")
+    counting.stored([], Written([], 0, fields[1:2]))  # now as a profile says
+    counting.known({("cribl", "contact"): 2, ("cribl", "licence"): 1})
 
     def number(name: str, of: str) -> float | None:
         return value(metrics, name, telemock_profile="cribl", telemock_class=of)
 
     seen = {of: number("telemock_inventory_fields", of) for of in ("version", "contact", "licence")}
-    assert seen == {"version": 4, "contact": 2, "licence": 1}
+    assert seen == {"version": 0, "contact": 2, "licence": 1}
     new = "telemock_inventory_new_sensitive_total"
     assert [number(new, of) for of in ("version", "contact", "secret", "licence")] == [
         None, 1, 1, None,
