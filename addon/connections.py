@@ -36,7 +36,7 @@ from addon.tls.ca import Held
 from app.contract.actions import Kind
 from app.contract.faults import HostFault
 from app.contract.lines import of_lines
-from app.contract.record import REASONS, Endpoint, Sender, cut
+from app.contract.record import REASONS, Endpoint, Program, Sender, cut
 from app.contract.rules import Decision
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -84,7 +84,7 @@ class Connections:
         if brought(client):
             self.arrived()
         if self.capture.prefaces and named_the_proxy(client):
-            self.capture.prefaces.look_up(client.peername[:2])
+            self.capture.prefaces.look_up(client.peername[:2], client.sockname[:2])
 
     def failure(self, host: str) -> HostFault | None:
         return self.profiles.failure(host)
@@ -132,6 +132,9 @@ class Connections:
 
     def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
         return of_lines(self.profiles.rules, hosts, port, self.options.mode)
+
+    def program(self, peer: Address, to: Address) -> Program | None:
+        return self.capture.program(peer, to)
 
     def unread(self) -> bool:
         return self.options.all_is_over

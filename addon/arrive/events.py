@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from addon.arrive.splice import Link
+from addon.target.dns import Address
 from app.contract.faults import HostFault
+from app.contract.record import Program
 
 if TYPE_CHECKING:
     from addon.arrive.direct import DirectConnection
@@ -17,6 +19,8 @@ class ConnectionEvents(Protocol):
     def names(self, host: str) -> bool: ...
     # True if a rule takes what is no HTTP at one of these hosts, on this port.
     def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
+    # The program that made the connection, on a laptop.
+    def program(self, peer: Address, to: Address) -> Program | None: ...
     # True once the time is over in which redirected connections are read.
     def unread(self) -> bool: ...
     # True if one of these hosts refuses what cannot be judged.
