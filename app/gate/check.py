@@ -142,6 +142,8 @@ def _sentences(told: Iterable[tuple[int, str, str]]) -> list[str]:
 def declared(contract: Contract, seen: Behaviour) -> str:
     """A sentence on what of the sent fields the vendor documents, "" where the contract does not
     say."""
+    if contract.documented_none:
+        return contract.documented_none
     told: dict[bool, set[str]] = {True: set(), False: set()}
     plans = {one.key: one for one in contract.endpoints}
     sent: dict[Endpoint, set[str]] = {}

@@ -68,7 +68,8 @@ class Statement(msgspec.Struct, kw_only=True):
 
 class Paper(msgspec.Struct, kw_only=True):
     """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
-    nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words."""
+    nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words.
+    `no_list`: what was found in place of a list of what is sent, where the vendor has none."""
 
     profile: str
     title: str
@@ -82,6 +83,7 @@ class Paper(msgspec.Struct, kw_only=True):
     every: str = ""
     opt_out: list[str] = []
     documented: list[Statement] = []
+    no_list: list[Claim] = []
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -111,6 +113,11 @@ def _paper(written: "ProfileFile") -> Paper:
         every=written.cadence.every if written.cadence else "",
         opt_out=list(map(switch_words, written.opt_out)),
         documented=list(_statements(written)),
+        no_list=[
+            Claim(claim=_line(page.none), source=_line(page.source), verified=page.verified)
+            for page in written.documented
+            if page.none
+        ],
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from app.profiles.compile import load
 from app.profiles.read import built_in
-from app.report.documented import compared, declared
-from app.report.papers import Paper, Statement, papers_of
+from app.report.documented import compared, declared, no_list
+from app.report.papers import Claim, Paper, Statement, papers_of
 from app.store import OTHER, FieldRow
 from app.store.inventory import observe
 from tests.unit.test_senders import CLIENTS, taken
@@ -66,6 +66,32 @@ def test_profiles_without_words_are_left_out() -> None:
     assert found.undocumented == ["query.x"]
     row.path = OTHER
     assert declared([row], [paper("query.y")])[0].undocumented == []
+
+
+def test_a_vendor_without_a_list_is_told_as_a_fact() -> None:
+    said = paper()
+    said.documented, said.no_list = [], [
+        Claim(claim="Some data", source="docs", verified="2026-11"),
+        Claim(claim="None", source="the repository", verified="2026-11-30"),
+    ]  # fmt: skip
+    found = compared(said, {"query.x": {"string"}})
+    assert (found.seen, found.undocumented, found.unseen) == ([], [], [])
+    assert no_list(found.no_list) == (
+        "the vendor publishes no list of what is sent (docs, 2026-11; the repository, 2026-11-30)"
+    )
+    assert no_list([]) == ""
+    assert [one.profile for one in declared([], [said])] == ["p"]
+
+
+def test_of_several_profiles_those_that_were_seen_are_compared() -> None:
+    other = paper("query.y")
+    other.profile = "other"
+    row = FieldRow(
+        profile="other", host="h", method="GET", route="/", version="", path="query.x",
+        type="string", shape="", count=1, requests=1, first_ns=1, last_ns=1,
+    )  # fmt: skip
+    assert [one.profile for one in declared([row], [paper("query.y"), other])] == ["other"]
+    assert [one.profile for one in declared([], [other])] == ["other"]
 
 
 def of_clients(profile: str) -> tuple[set[str], set[str]]:
