@@ -6,7 +6,6 @@ alike, and an instrument costs more than a dict.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 
 from app.contract.canary.setting import SOURCES
 from app.contract.classes import about, members
