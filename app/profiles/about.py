@@ -127,13 +127,15 @@ class Cadence(Model):
 
     every: Every | None = Field(None, description="The time between two sendings.")
     note: Text | None = Field(
-        None, description="When it differs, or when it sends if there is no such time, in a sentence."
+        None,
+        description="When it differs, or when it sends if there is no such time, in a sentence.",
     )
 
     @model_validator(mode="after")
     def _says(self) -> Self:
         if not (self.every or self.note):
-            raise wrong("a cadence that says nothing", "write `every: 4h`, or when it sends in `note`")
+            hint = "write `every: 4h`, or when it sends in `note`"
+            raise wrong("a cadence that says nothing", hint)
         return self
 
 
