@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth
+from app import auth, retention
 from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.account import LOST
@@ -31,7 +31,7 @@ from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
 from app.ingest.writer import RecordWriter
-from app.logs.disk import lacking, too_small
+from app.logs.disk import lacking
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging
 from app.mock.mock import Mock
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from app.cluster.release import Release
 
 FLUSH_S = 10.0  # time for the mock's last records at shutdown
-_PRUNE_S = 60.0  # between two runs of retention
+_NOTE_S = 60.0  # between two notes of who was heard of
 _BATCHES = 4  # batches that are decoded at a time
 _GAUGES_S = 10.0  # between two updates of exported gauges, at most
 _EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
@@ -201,7 +201,12 @@ class Runtime:
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
-            parts = (self._watch(), self._prune(), self._look(), self._note())
+            parts = (
+                self._watch(),
+                retention.of_store(self.store, settings),
+                retention.of_logs(files, settings),
+                self._note(),
+            )
             tasks = [asyncio.create_task(part) for part in parts]
             if self.otel.metrics:
                 tasks.append(asyncio.create_task(self._measuring()))
@@ -264,21 +269,6 @@ class Runtime:
                 said = f"A profile is refused: {error}"
                 await self.release.warn("TelemockProfileRefused", said)
 
-    async def _prune(self) -> None:
-        settings = self.settings
-        max_age = settings.retention_days * 86400 or None
-        max_bytes = settings.retention_size or None
-        while max_age or max_bytes:
-            with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
-                pruned = await asyncio.to_thread(
-                    self.store.prune, max_age_s=max_age, max_bytes=max_bytes
-                )
-                if pruned.captures:
-                    log.info("retention dropped %d captures", pruned.captures)
-                if pruned.more:
-                    continue
-            await asyncio.sleep(_PRUNE_S)
-
     async def _measuring(self) -> None:
         """Updates the gauges for export; for a scrape, the scrape does."""
         while True:
@@ -301,7 +291,7 @@ class Runtime:
 
     async def _note(self) -> None:
         while True:
-            await asyncio.sleep(_PRUNE_S)
+            await asyncio.sleep(_NOTE_S)
             await self.note_presence()
             self.recent.note()
 
@@ -339,23 +329,6 @@ class Runtime:
         classes = profiles_word(papers_of(self.profiles.written))
         self.store.profiles_say(classes)
         self.writer.counting.expect((p.id for p in self.rules.profiles), classes)
-
-    async def _look(self) -> None:
-        """Checks the log files' age and size, once a minute."""
-        settings = self.settings
-        limits = {settings.data: settings.retention_size, settings.logs: settings.logs_size}
-        with contextlib.suppress(OSError):
-            if told := too_small(limits):
-                log.warning(
-                    "%s; hint: lower TELEMOCK_RETENTION_SIZE or TELEMOCK_LOGS_SIZE, or enlarge it",
-                    told,
-                )
-        while True:
-            try:
-                await asyncio.to_thread(self.files.look)
-            except OSError as e:
-                log.warning("the log files cannot be looked at: %s", e.strerror)
-            await asyncio.sleep(_PRUNE_S)
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""

@@ -56,8 +56,8 @@ class FieldSight(msgspec.Struct):
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known; `samples` are then ids of some. `events` by name, `senders`
-    by what tells them apart."""
+    nothing where only sums are known; `samples` are then ids of some. `events` by name, of those
+    that have one; `senders` by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
@@ -136,9 +136,10 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> frozenset[str
     for path in paths:
         endpoint.fields[path].requests += 1
     for event in known.events:
-        endpoint.events.setdefault(event.name, Sight()).merge(
-            msgspec.structs.replace(one, count=event.number)
-        )
+        if event.name:
+            endpoint.events.setdefault(event.name, Sight()).merge(
+                msgspec.structs.replace(one, count=event.number)
+            )
     return frozenset(field.path for field in known.seen.fields if class_of(*field).id)
 
 

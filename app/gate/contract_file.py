@@ -119,6 +119,9 @@ class Contract(Model):
     documented_unseen: Annotated[list[Text], Field(max_length=500)] = Field(
         [], description="What the vendor documents and was never seen, in the vendor's words."
     )
+    documented_none: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="That the vendor publishes no list of what is sent, and where was looked."
+    )
     endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field(
         [], description="All that may be called."
     )
@@ -136,6 +139,22 @@ class Contract(Model):
                 raise wrong(f"{shown(one.host)} has an endpoint, and is not in `hosts`", "add it")
             seen.add(one.key)
         return self
+
+    @model_validator(mode="after")
+    def _listed(self) -> Self:
+        if self.documented_none and self.is_listed:
+            raise wrong(
+                "`documented_none` says that there is no list, `documented_unseen` or a field's "
+                "`documented` compares with one",
+                "remove `documented_none`, or the others",
+            )
+        return self
+
+    @property
+    def is_listed(self) -> bool:
+        """True where it compares with what the vendor documents."""
+        fields = (f for one in self.endpoints for f in (one.fields or {}).values())
+        return bool(self.documented_unseen) or any(f.documented is not None for f in fields)
 
 
 def read(path: Path) -> Contract:
@@ -203,6 +222,7 @@ def written(contract: Contract, head: Sequence[str] = ()) -> str:
             if contract.documented_unseen
             else {}
         ),
+        **({"documented_none": contract.documented_none} if contract.documented_none else {}),
         "endpoints": [_endpoint(one) for one in sorted(contract.endpoints, key=lambda e: e.key)],
     }
     text: str = yaml.dump(

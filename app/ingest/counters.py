@@ -5,14 +5,15 @@ alike, and an instrument costs more than a dict.
 """
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from app.contract.canary.setting import SOURCES
 from app.contract.classes import about, members
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
-from app.store import Incoming, Written
+from app.store import CANARY, OTHER, Incoming, Written
 from app.store.classes import NO_WORDS, ProfileClasses
 from app.store.sightings import workload
 
@@ -85,6 +86,8 @@ class Counting:
                 add("telemock.workload.captures", (profile, namespace, workload(pod)), count)
             if asks and profile:
                 add("telemock.product.captures", (profile, version), count)
+        for source, count in _known_values(group[index] for index in written.stored).items():
+            add("telemock.canary.found", source, count)
         for field in written.new_fields:
             add("telemock.inventory.new_fields", (field.profile,))
             of = field.class_ and (self._profiles(field.profile, field.path) or field.class_)
@@ -95,6 +98,16 @@ class Counting:
             add("telemock.inventory.new_hosts", (new_host.profile,))
         for objected in written.objected:
             add("telemock.inbox.objected", (objected.profile,), objected.records)
+
+
+def _known_values(group: Iterable[Incoming]) -> Counter[tuple[str, str]]:
+    """Records by profile and source; any sender may name another source."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in group:
+        said = {n.why.partition(", ")[0] for n in one.facts.notes if n.part == CANARY}
+        for source in {each if each in SOURCES else OTHER for each in said}:
+            found[one.record.profile, source] += 1
+    return found
 
 
 _Alike = tuple[str, str, str, str, int, str, str, str, str, bool]

@@ -16,7 +16,7 @@ from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
 from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
-from app.profiles.read import ProfileSource, document, find, looked, parsed, read_bytes
+from app.profiles.read import ProfileSource, answer_file, document, find, looked, parsed
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
@@ -98,9 +98,10 @@ def _profile(
     return _compiled(source, document(source), files)
 
 
-def compiled_draft(data: bytes, label: str) -> contract.Profile:
-    """Compiles a profile that is in no file: no file beside it is read. Raises ProfileError."""
-    source = ProfileSource(_NOWHERE, label)
+def compiled_draft(data: bytes, label: str, path: Path = _NOWHERE) -> contract.Profile:
+    """Compiles a profile's text; unless it is of a `path`, no file beside it is read. Raises
+    ProfileError."""
+    source = ProfileSource(path, label)
     return _compiled(source, parsed(source, data), [])[0]
 
 
@@ -271,21 +272,13 @@ class _Compiler:
             hint = "write the answer as `body`, or check the file by `telemock rules check`"
             self._wrong(where, name, f"{name!r} is a file, and a draft has none beside it", hint)
             return b""
-        folder = self._source.path.parent.resolve()
+        folder = self._source.path.parent
         try:
-            path = (folder / name).resolve()
-        except (OSError, ValueError):
-            path = folder
-        if path == folder or not path.is_relative_to(folder):
-            hint = "name a file in the profile's folder, relative to it"
-            self._wrong(where, name, f"{name!r} is not a file beside the profile", hint)
-            return b""
-        try:
-            data = read_bytes(path, name)
+            path, data = answer_file(folder, name)
         except ProfileError as e:
             self._wrong(where, name, f"{name!r} {e.problems[0].message}", e.problems[0].hint)
             return b""
-        self._files.append(path)
+        self._files.append(folder.resolve() / path)
         self._size += len(data)
         if self._size > ANSWERS_CAP >= self._size - len(data):
             message = f"the answer files of the profile hold more than {ANSWERS_CAP >> 20} MiB"

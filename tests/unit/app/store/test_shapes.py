@@ -65,9 +65,9 @@ def test_any_text_has_a_shape(value: str) -> None:
 )
 def test_no_text_takes_long(piece: str) -> None:
     value = piece * (100_000 // len(piece))
-    start = time.perf_counter()
+    start = time.thread_time()
     shape_of(value)
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.05
 
 
 def test_numbers() -> None:
