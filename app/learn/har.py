@@ -194,7 +194,7 @@ def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]
     found = msgspec.json.decode(data, type=dict[_Name, msgspec.Raw], dec_hook=hook)
     if len(found) < len(seen):
         raise _twice(where, Counter(seen))
-    return {**found}
+    return {str(name): value for name, value in found.items()}
 
 
 def _twice(where: str, names: Counter[str]) -> _Wrong:
