@@ -2,7 +2,6 @@
 known. `app.run.gated` asks and prints it; `app.run.predicate` states it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from app.report.coverage import Gap, count, listed
 from app.run import interception as way
 from app.run.allowed import Allowed, leads
 from app.run.descendants import named
+from app.run.led import Unrecorded
 from app.run.perform import Performed
 from app.run.verdict import PASSED
 
@@ -160,16 +160,14 @@ def _sent(
         of = counts[is_allowed]
         of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
-    recorded = set()
+    unrecorded = Unrecorded(found.led)
     for one in records:
-        if one.client is not None:
-            recorded.add(one.client.port)
+        unrecorded.found(one)
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
-    unrecorded = Counter(led for port, led in found.led.items() if port not in recorded)
-    for passed, number in (found.passed + unrecorded).items():
+    for passed, number in (found.passed + unrecorded.rest()).items():
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):

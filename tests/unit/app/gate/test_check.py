@@ -140,6 +140,15 @@ def test_events_that_are_open() -> None:
     assert "unplanned_event" not in kinds
 
 
+def test_requests_without_an_events_name_need_none() -> None:
+    """Contracts frozen before had one for them, ""."""
+    assert found(sent(), contract(events=[])) == []
+    make, _ = PLANTED["unplanned_event"]
+    for older in ([], [""]):
+        kinds = [v.kind for v in found(sent(make()), contract(events=older))]
+        assert "unplanned_event" in kinds
+
+
 def test_what_could_not_be_checked_is_said() -> None:
     def said(*records: CaptureRecord) -> str:
         return "; ".join(doubts(contract(), of_records(records, lambda p, r: ())))
