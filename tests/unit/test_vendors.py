@@ -252,6 +252,14 @@ def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> Non
     assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
 
 
+@pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
+def test_a_profile_that_ships_holds_its_vendor_s_list_or_says_that_there_is_none(
+    paper: Any,
+) -> None:
+    told = [*paper.documented, *paper.no_list]
+    assert told and all(one.source and one.verified for one in told)
+
+
 @pytest.mark.parametrize(
     ("profile", "beside", "never"),
     [
