@@ -4,8 +4,9 @@ Called by `app.ingest.writer` with each committed group. It sums a group first: 
 alike, and an instrument costs more than a dict.
 """
 
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from app.contract.canary.setting import SOURCES
 from app.contract.classes import about, members
@@ -21,18 +22,32 @@ LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unm
 
 
 class Counting:
-    """Not thread-safe: one thread at a time."""
+    """Not thread-safe, but for `recounted`: one thread at a time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._profiles = NO_WORDS.profiles
         self._fields: Mapping[tuple[str, str], int] = {}
-        self.recount = False  # `known` must be told anew
+        self.recount = False
+        self._lock = threading.Lock()
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
         for bound in BOUNDS:
             metrics.add("telemock.decoding.bounded", (bound,), 0)
         metrics.set("telemock.store.failing", 0)
+
+    def recounted(self, fields: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Tells `known` anew, where some are new or have another class. Raises what `fields`
+        raises."""
+        with self._lock:
+            if not self.recount:
+                return
+            self.recount = False
+            try:
+                self.known(fields())
+            except BaseException:
+                self.recount = True
+                raise
 
     def known(self, fields: Mapping[tuple[str, str], int]) -> None:
         """Takes the number of fields that the store has, by profile and class."""
