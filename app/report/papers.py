@@ -96,7 +96,7 @@ class Paper(msgspec.Struct, kw_only=True):
     @property
     def sends(self) -> str:
         """The times at which an instance sends, in words; "" where nothing is known."""
-        return " ".join(filter(None, (self.every and f"every {self.every}.", self.when)))
+        return ". ".join(filter(None, (self.every and f"every {self.every}", self.when)))
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:

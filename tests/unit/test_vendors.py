@@ -19,7 +19,7 @@ from app.contract.rules import Seen, decide, product_version
 from app.profiles.compile import load
 from app.profiles.read import BUILT_IN, built_in
 from app.report.documented import carriers, compared
-from app.report.papers import papers_of
+from app.report.papers import Paper, papers_of
 from app.store.inventory import observe
 from tests.canary import readings
 from tests.clients.table import CLIENTS
@@ -247,9 +247,17 @@ def test_every_profile_that_ships_has_a_request_that_it_takes() -> None:
 
 
 @pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
-def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> None:
+def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Paper) -> None:
     assert (BUILT_IN / f"{paper.profile}.yaml").exists()
     assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
+
+
+@pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
+def test_a_profile_that_ships_says_all_that_is_asked_of_one_or_that_it_is_unknown(
+    paper: Paper,
+) -> None:
+    assert paper.unknown and paper.sends and bool(paper.documented) != bool(paper.no_list)
+    assert paper.opt_out or any("switch" in what for what in paper.unknown)
 
 
 @pytest.mark.parametrize(
