@@ -21,6 +21,7 @@ from app.contract.hosts import is_address
 from app.contract.record import REASONS
 
 Address = tuple[str, int]
+Ends = tuple[Address, Address]  # of a connection: the client's, and where it was going
 _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.contract.names import REDIRECTED_PORTS
-from app.profiles.about import Cadence, Documented, Evidence, Licence, Switch
+from app.profiles.about import Cadence, Evidence, Licence, Pages, Switch
 from app.profiles.fields import FieldClassName, FieldName, Model, Name, Text, VersionField, short
 from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
@@ -368,7 +368,7 @@ class ProfileFile(Model):
     opt_out: list[Switch] = Field(
         [], description="The documented ways to switch it off. Each alone does what it says."
     )
-    documented: Annotated[list[Documented], Field(max_length=50)] = Field(
+    documented: Pages = Field(
         [], description="What the vendor says is sent; reports compare it with what was."
     )
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,8 @@ from app.run.interception import (
     Passed,
     Target,
 )
+from app.run.later import has_peer
+from app.run.led import Led
 from app.run.seccomp import Notifications, Question
 
 _DNS, _QUIC = 53, 443
@@ -55,7 +58,7 @@ class Strict(Interception):
         need: Callable[[], bool] = lambda: True,
     ) -> None:
         self._need = need
-        self.led: dict[int, Passed] = {}
+        self.led: list[Led] = []
         super().__init__(notifications, target, own)
 
     def note_inherited(self, pid: int) -> None:
@@ -126,19 +129,26 @@ class Strict(Interception):
         if not self._need():
             self._note(BROKEN, pid, self._named(to))
             return errno.ECONNREFUSED
+        again, since = has_peer(sock), time.time_ns()
         error = super()._lead(sock, pid, to, listener)
-        self._led(Program(processes.name_of(pid), pid), self._named(to), sock)
+        if not again:
+            passed = Passed(UNRECORDED, Program(processes.name_of(pid), pid), self._named(to))
+            self._led(to, since, passed, sock)
         return error
 
-    def _led(self, program: Program, to: str, sock: socket.socket) -> None:
-        with self._lock:
-            self.led[sock.getsockname()[1]] = Passed(UNRECORDED, program, to)
+    def _led(self, to: Address | None, since: int, passed: Passed, sock: socket.socket) -> None:
+        address, port = sock.getsockname()[:2]
+        own = processes.plain_address(socket.inet_pton(sock.family, address)), port
+        self.led.append(Led(own, to, since, passed))
 
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
         if to[1] in self._target.ours:
             self._need()
-            program = Program(processes.name_of(pid), pid)
-            self._later.once_connected(sock, partial(self._led, program, "the proxy"))
+            if not has_peer(sock):
+                program = Program(processes.name_of(pid), pid)
+                passed = Passed(UNRECORDED, program, "the proxy")
+                led = partial(self._led, None, time.time_ns(), passed)
+                self._later.once_connected(sock, led)
         else:
             self._later.once_connected(
                 sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)

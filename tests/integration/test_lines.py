@@ -62,12 +62,10 @@ class Lab:
         self.vendor: Vendor = self.namespace.inside(Vendor, context if tls else None)
         self.sidecar: Sidecar = self.namespace.inside(
             Sidecar, directory / "one", rules,
-            **{
-                "TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}",
-                "TELEMOCK_PORTS": f"{HOST}:{PORT},{HOST}:4319",
-                "TELEMOCK_UPSTREAM_CA": str(ca),
-                "TELEMOCK_RESOLVE": f"{HOST}:{PORT}=127.0.0.1:{REAL}",
-            } | more,
+            TELEMOCK_UPSTREAM_CA=str(ca),
+            TELEMOCK_RESOLVE=f"{HOST}:{PORT}=127.0.0.1:{REAL}",
+            **{"TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}",
+               "TELEMOCK_PORTS": f"{HOST}:{PORT},{HOST}:4319"} | more,
         )  # fmt: skip
 
     def plain(self, port: int = PORT, address: str = "127.0.0.2") -> socket.socket:

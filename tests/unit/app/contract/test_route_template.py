@@ -100,7 +100,7 @@ def test_hosts_without_end_are_forgotten() -> None:
     "path", ["/" + "a1" * 50_000, "/" * 100_000, "/x" + "%25" * 40_000, "/\x00\x1b[31m"]
 )
 def test_hostile_paths_take_no_time_and_give_short_templates(path: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     found = RouteTable().of("", "a.test", path)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     assert len(found) <= 1_026
