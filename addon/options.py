@@ -131,7 +131,7 @@ SETTINGS = (
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
     Setting("TELEMOCK_REHEARSE", "", faults.asked,
             "What the vendor's endpoints do instead of their answer, until when: "
-            f"{', '.join(faults.FAULTS)}. How long counts from the first start.", faults.WANTED),
+            f"{faults.IDS}. How long counts from the first start.", faults.WANTED),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting("MITM_PORT", "", _optional_port,
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "

@@ -41,13 +41,13 @@ from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
-from app.report.classes import classed, counted, profiles_word
+from app.report.classes import counted, profiles_word
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
 from app.report.inbox import sentence
-from app.report.papers import Paper, papers_of
+from app.report.papers import papers_of
 from app.settings import Settings
-from app.store import Heard, Incoming, Store, StoreError, Told
+from app.store import Heard, Incoming, QueryError, Store, StoreError, Told
 from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
@@ -197,9 +197,7 @@ class Runtime:
                 arriving=self.arriving,
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
-            papers = self._expect()
-            fields = await asyncio.to_thread(self.store.fields)
-            self.writer.counting.known(counted(classed(fields, papers)))
+            self._expect()
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
@@ -268,10 +266,8 @@ class Runtime:
             error = self.profiles.error
             self.metrics.set("telemock.profiles.reload_failed", bool(error))
             if error and self.release is not None:
-                await self.release.warn(
-                    "TelemockProfileRefused",
-                    f"A profile is refused: {error}",
-                )
+                said = f"A profile is refused: {error}"
+                await self.release.warn("TelemockProfileRefused", said)
 
     async def _measuring(self) -> None:
         """Updates the gauges for export; for a scrape, the scrape does."""
@@ -282,11 +278,16 @@ class Runtime:
     async def measure(self) -> None:
         """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
+        await asyncio.to_thread(self._count_fields)
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
         if self.release:
             self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
+
+    def _count_fields(self) -> None:
+        with contextlib.suppress(StoreError, QueryError):  # /ready reports it
+            self.writer.counting.recounted(lambda: counted(self.store.fields()))
 
     async def _note(self) -> None:
         while True:
@@ -323,11 +324,11 @@ class Runtime:
         for reason in {*LOST, *before.lost, *now.lost}:
             show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
-    def _expect(self) -> list[Paper]:
-        """Tells the counters of the profiles in use."""
-        papers = papers_of(self.profiles.written)
-        self.writer.counting.expect((p.id for p in self.rules.profiles), profiles_word(papers))
-        return papers
+    def _expect(self) -> None:
+        """Tells the store and the counters of the profiles in use."""
+        classes = profiles_word(papers_of(self.profiles.written))
+        self.store.profiles_say(classes)
+        self.writer.counting.expect((p.id for p in self.rules.profiles), classes)
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""

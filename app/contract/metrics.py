@@ -210,6 +210,12 @@ METRICS = (
         "Records that carried what somebody had objected to, for each such thing.",
     ),
     Metric(
+        "telemock.canary.found", "counter", "{record}", ("telemock.profile", "telemock.source"),
+        _APP,
+        "Records that carried something that identifies their pod, for each such source, as it is "
+        "or as a digest; only of pods that are searched.",
+    ),
+    Metric(
         "telemock.leaving.size", "counter", "By",
         ("telemock.profile", "server.address", "telemock.action"), _APP,
         "Bytes that applications sent to a host, bodies and queries, or all of a connection that "

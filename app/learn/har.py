@@ -44,6 +44,7 @@ from app.profiles.problems import ProfileError, ProfileProblem, shown
 FILE_CAP = 64 << 20  # bytes of a HAR
 ENTRY_CAP = 8 << 20  # of one of its entries
 ENTRIES = 20_000
+LAST_YEAR = 2200  # of its times: a record's are nanoseconds, which end in 2262
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
 _IN_PATH = "/%:@!$&'()*+,;=~"
@@ -98,6 +99,10 @@ class _Log(msgspec.Struct):
 
 class _Har(msgspec.Struct):
     log: _Log
+
+
+class _Name(str):
+    """A name in an object of which each is seen, also the one that a later one replaces."""
 
 
 class Har(NamedTuple):
@@ -162,6 +167,7 @@ def _whole(escape: re.Match[bytes]) -> bytes:
 def _entries(data: bytes) -> list[msgspec.Raw]:
     try:
         entries = msgspec.json.decode(data, type=_Har).log.entries
+        _names_once(_names_once(data, "")["log"], "log")
     except msgspec.ValidationError as e:
         where, message = _told(e)
         hint = "a HAR is an object with log.entries, as a browser's network view exports it"
@@ -176,6 +182,25 @@ def _entries(data: bytes) -> list[msgspec.Raw]:
         message = f"holds {len(entries):,} entries, the limit is {ENTRIES:,}"
         raise _Wrong("log.entries", len(entries), message, _SMALLER)
     return entries
+
+
+def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]:
+    seen: list[str] = []
+
+    def hook(_: type, name: str) -> _Name:
+        seen.append(name)
+        return _Name(name)
+
+    found = msgspec.json.decode(data, type=dict[_Name, msgspec.Raw], dec_hook=hook)
+    if len(found) < len(seen):
+        raise _twice(where, Counter(seen))
+    return {str(name): value for name, value in found.items()}
+
+
+def _twice(where: str, names: Counter[str]) -> _Wrong:
+    (key, _), *_ = names.most_common(1)
+    hint = "programs take different ones of the two: remove one"
+    return _Wrong(where, key, f"the key {shown(key)} stands twice in one object", hint)
 
 
 def _told(error: msgspec.ValidationError) -> tuple[str, str]:
@@ -237,9 +262,7 @@ def _entry(raw: bytes) -> _Entry:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        (key, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        hint = "programs take different ones of the two: remove one"
-        raise _Wrong("", key, f"the key {shown(key)} stands twice in one object", hint)
+        raise _twice("", Counter(name for name, _ in pairs))
     return found
 
 
@@ -356,6 +379,8 @@ def _time(written: str) -> int:
     try:
         at = datetime.fromisoformat(written)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if at.year > LAST_YEAR:
+            raise ValueError
         return max(0, int(at.timestamp() * 1_000_000) * 1000)
     except (ValueError, OverflowError):
         hint = "write 2026-01-31T12:00:00.000Z"

@@ -7,8 +7,9 @@ import pytest
 
 from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
-from app.gate.check import KINDS, Kind, Violation, check, doubts, unchecked
+from app.gate.check import check, doubts, unchecked
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField
+from app.gate.result import KINDS, Kind, Violation
 from tests.records import SECOND, T0, exchange, spliced
 
 ROUTE = "/telemetry/index.html"
