@@ -5,6 +5,7 @@ alike, and an instrument costs more than a dict.
 """
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -20,6 +21,8 @@ from app.store.sightings import workload
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
 
+_RECOUNT_S = 60.0
+
 
 class Counting:
     """Not thread-safe, but for `recounted`: one thread at a time."""
@@ -29,6 +32,7 @@ class Counting:
         self._profiles = NO_WORDS.profiles
         self._fields: Mapping[tuple[str, str], int] = {}
         self.recount = False
+        self._until = 0.0
         self._lock = threading.Lock()
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
@@ -37,12 +41,12 @@ class Counting:
         metrics.set("telemock.store.failing", 0)
 
     def recounted(self, fields: Callable[[], Mapping[tuple[str, str], int]]) -> None:
-        """Tells `known` anew, where some are new or have another class. Raises what `fields`
-        raises."""
+        """Tells `known` anew, where some are new or somebody spoke of one, and once a minute: a
+        known one may have values of another class. Raises what `fields` raises."""
         with self._lock:
-            if not self.recount:
+            if not self.recount and time.monotonic() < self._until:
                 return
-            self.recount = False
+            self.recount, self._until = False, time.monotonic() + _RECOUNT_S
             try:
                 self.known(fields())
             except BaseException:
@@ -93,7 +97,10 @@ class Counting:
             of = field.class_ and (self._profiles(field.profile, field.path) or field.class_)
             if about(of):
                 add("telemock.inventory.new_sensitive", (field.profile, of))
-        self.recount |= bool(written.new_fields)
+        for field in written.turned:
+            if not self._profiles(field.profile, field.path):
+                add("telemock.inventory.new_sensitive", (field.profile, field.class_))
+        self.recount |= bool(written.new_fields or written.turned)
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
         for objected in written.objected:

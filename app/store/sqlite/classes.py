@@ -59,3 +59,9 @@ def said(connection: sqlite3.Connection, profile: str | None) -> list[SaidClass]
 def words(connection: sqlite3.Connection, profiles: ProfileClasses) -> ClassWords:
     """The words of people, before those of the profiles."""
     return ClassWords.of_people({one[:5]: one.class_ for one in said(connection, None)}, profiles)
+
+
+def is_said(connection: sqlite3.Connection, field: int) -> bool:
+    """True of a field whose class is a person's word."""
+    sql = "SELECT 1 FROM said_class WHERE field_id=? AND class<>''"
+    return connection.execute(sql, (field,)).fetchone() is not None
