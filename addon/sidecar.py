@@ -51,11 +51,8 @@ class Sidecar:
         self.exchanges = exchanges
         self.connections = connections
         self._close = close
-        self.addons = [
-            connections,
-            connections.outbound,
-            exchanges,
-        ]  # mitmproxy calls their hooks, too
+        # mitmproxy calls their hooks, too.
+        self.addons = [connections, connections.outbound, exchanges]
 
     # If a hook raised, mitmproxy would forward the request to the vendor, who must not see it. So
     # these two answer in any case.
