@@ -14,7 +14,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.app_client.profiles import Profiles
 from addon.arrive.direct import DirectConnection
-from addon.arrive.endings import Ending, Met, ending, refused
+from addon.arrive.endings import Ending, Met, ending, refused, rehearsed
 from addon.arrive.memory import Memory
 from addon.arrive.proof import Proven
 from addon.arrive.splice import Link
@@ -34,6 +34,7 @@ from addon.target.dns import Address, Destinations, NotConnected, why
 from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.actions import Kind
+from app.contract.faults import HostFault
 from app.contract.lines import of_lines
 from app.contract.record import REASONS, Endpoint, Program, Sender, cut
 from app.contract.rules import Decision
@@ -84,6 +85,9 @@ class Connections:
             self.arrived()
         if self.capture.prefaces and named_the_proxy(client):
             self.capture.prefaces.look_up(client.peername[:2], client.sockname[:2])
+
+    def failure(self, host: str) -> HostFault | None:
+        return self.profiles.failure(host)
 
     def arrived(self, *, counted: bool = True) -> None:
         """Told of redirected connections; `addon.arrive.accept` calls it for its own."""
@@ -269,8 +273,11 @@ class Connections:
     def ended(self, direct: DirectConnection, how: str) -> None:
         """Records a connection of `addon.arrive.direct` that brought no request."""
         met = Met(host=direct.host, destination=endpoint(direct.destination), tls=direct.tls)
-        met.sent = len(direct.hello)
-        self._without_request(self._client(direct), met, ending(how, direct.tls))
+        met.sent = direct.sent
+        failing, found = direct.failing, ending(how, direct.tls)
+        if failing is not None:
+            found = rehearsed(failing.failure, how)
+        self._without_request(self._client(direct), met, found)
 
     @staticmethod
     def _client(direct: DirectConnection) -> connection.Client:

@@ -15,7 +15,8 @@ from typing import Any
 
 from mitmproxy import platform
 
-from addon.arrive.direct import ConnectionEvents, Direct
+from addon.arrive.direct import Direct
+from addon.arrive.events import ConnectionEvents
 from addon.arrive.prefaces import Prefaces
 from addon.arrive.splice import Link, Splicer
 from addon.target.dns import Address, Destinations

@@ -13,17 +13,19 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Protocol
 
 from mitmproxy.connection import Client
 
-from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
+from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RESETS, RST, SHUTDOWN
+from addon.arrive.events import ConnectionEvents
+from addon.arrive.failing import Failing
 from addon.arrive.memory import Guest, Memory
 from addon.arrive.send_buffer import SendBuffer
-from addon.arrive.splice import IDLE_SECONDS, SWEEP_S, Link
+from addon.arrive.splice import IDLE_SECONDS, LINGER, SWEEP_S
 from addon.arrive.turns import Turns
 from addon.exchange.conversation import Answers, Conversation, Stage
 from addon.exchange.endpoint import endpoint
@@ -32,8 +34,9 @@ from addon.target.dns import Address, Ends
 from addon.target.first_bytes import Verdict, judge
 from addon.target.hello import Hello, look
 from addon.tls.connection import RECORD, Connection
+from app.contract.faults import HostFault
 from app.contract.names import REDIRECT_PROOF
-from app.contract.record import Endpoint, Program, Tls, short
+from app.contract.record import Endpoint, Tls, short
 
 SIZE = 64 * 1024  # bytes of one read
 
@@ -42,29 +45,6 @@ log = logging.getLogger(__name__)
 Back = Callable[[bytes], None]
 _nothing: Back = lambda data: None  # noqa: E731 - the last step
 _numbers = count(1)
-
-
-class ConnectionEvents(Protocol):
-    """The questions and events of accepted connections; `addon.connections` implements it."""
-
-    # True if a profile names the host.
-    def names(self, host: str) -> bool: ...
-    # True if a rule takes what is no HTTP at one of these hosts, on this port.
-    def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
-    # The program that made the connection, on a laptop.
-    def program(self, peer: Address, to: Address) -> Program | None: ...
-    # True once the time is over in which redirected connections are read.
-    def unread(self) -> bool: ...
-    # True if one of these hosts refuses what cannot be judged.
-    def fails_closed(self, hosts: Iterable[str]) -> bool: ...
-    # Told of each redirected connection; `counted` if it belongs in the metric.
-    def arrived(self, *, counted: bool = True) -> None: ...
-    # Records that the connection brought no request.
-    def ended(self, connection: "DirectConnection", how: str) -> None: ...
-    # Counts and records that a bound ended the connection.
-    def evicted(self, connection: "DirectConnection", bound: str) -> None: ...
-    # Records a relayed connection. Called in the splicer's thread.
-    def left(self, link: Link) -> None: ...
 
 
 class Direct:
@@ -80,7 +60,7 @@ class Direct:
         memory: Memory,
     ) -> None:
         self.events, self.context_of, self.leave, self.answers = events, context_of, leave, answers
-        self.memory, self.turns = memory, Turns()
+        self.memory, self.turns, self.failing = memory, Turns(), Failing(events.failure)
         self.connections: set[DirectConnection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -100,6 +80,8 @@ class Direct:
         self.connections.add(connection)
         if not self.memory.enter(connection):
             connection.close()
+        else:
+            self.failing.accepted(connection)
 
     def end(self) -> None:
         if self._sweeping is not None:
@@ -136,7 +118,8 @@ class DirectConnection(Guest):
         self._direct, self._socket, self._back = direct, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
-        self.hello = b""  # the first bytes, from which mitmproxy would start
+        self.hello, self.sent = b"", 0  # the first bytes, from which mitmproxy would start; all
+        self.failing: HostFault | None = None  # a rehearsal's
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
         self._out, self._weighed = SendBuffer(client, self._sent), 0  # as `memory` last saw it
         self._drained: Callable[[], None] | None = None  # the next step once all is sent
@@ -153,6 +136,8 @@ class DirectConnection(Guest):
             self._talk.leave()
         if how and (self._take != self._go_on or not self._talk.begun):
             self._direct.events.ended(self, how)
+        if how in RESETS:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         self._socket.close()
         self._dissolve()
 
@@ -166,6 +151,7 @@ class DirectConnection(Guest):
         self._open = False
         self._direct.connections.discard(self)
         self._direct.memory.leave(self)
+        self._direct.failing.leave(self)
         self._loop.remove_reader(self._socket)
         self._out.close()
 
@@ -178,6 +164,7 @@ class DirectConnection(Guest):
         except OSError:
             data, how = b"", RST
         self.active = time.monotonic()
+        self.sent += len(data)
         if data:
             self._safely(self._take, data)
         else:
@@ -225,14 +212,23 @@ class DirectConnection(Guest):
             self._weighed = held
             self._direct.memory.weigh(self)
 
+    def fail(self, alert: bytes) -> None:
+        """Answers nothing from now on, or with no more than this alert."""
+        self.hello, self._take = b"", _nothing
+        if alert and self._out.send(alert):
+            with suppress(OSError):  # reset meanwhile
+                self._socket.shutdown(socket.SHUT_WR)
+
     # The steps that take the client's bytes, one after the other.
 
     def _first(self, data: bytes) -> None:
         self.hello += data
+        events, failing = self._direct.events, self._direct.failing
         if self.hello == REDIRECT_PROOF:
             self.close("")
             return
-        events = self._direct.events
+        if failing.meets(self, self.hello):
+            return
         if events.unread() or events.takes_lines((self.host,), self.destination[1]):
             self._hand_over()
             return
@@ -243,11 +239,13 @@ class DirectConnection(Guest):
         found = judge(self.hello, self.host, events.names)
         if isinstance(found, Verdict):
             names = (found.sni, found.host, self.host)
+            self.host, self.sni = found.host, found.sni
+            if failing.meets(self, self.hello):
+                return
             if not found.tls or found.h2 or events.takes_lines(names, self.destination[1]):
                 self._hand_over()
                 return
             self.names = tuple(dict.fromkeys(filter(None, names)))
-            self.host, self.sni = found.host, found.sni
             context = self._direct.context_of(found.sni or self.destination[0], found.host)
             self.tls = self._tls = Connection(context)
             self._take = self._shake

@@ -178,7 +178,7 @@ async def say_class(request: Request, runtime: Run, caller: Decider, id: _Id) ->
         word = word_on(item, given.class_, who)
     except ValueError as e:
         raise refusal(422, str(e)) from None
-    if not await _write(lambda: runtime.store.say_class(word)):
+    if not await _write(lambda: runtime.say_class(word)):
         raise _none(id)
     return as_json(msgspec.json.encode(said_of(word)))
 

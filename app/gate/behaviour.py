@@ -54,8 +54,8 @@ class FieldSight(msgspec.Struct):
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known; `samples` are then ids of some. `events` by name, `senders`
-    by what tells them apart."""
+    nothing where only sums are known; `samples` are then ids of some. `events` by name, of those
+    that have one; `senders` by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
@@ -128,9 +128,10 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
     for path in paths:
         endpoint.fields[path].requests += 1
     for event in known.events:
-        endpoint.events.setdefault(event.name, Sight()).merge(
-            msgspec.structs.replace(one, count=event.number)
-        )
+        if event.name:
+            endpoint.events.setdefault(event.name, Sight()).merge(
+                msgspec.structs.replace(one, count=event.number)
+            )
 
 
 def _is_whole(known: Facts) -> bool:

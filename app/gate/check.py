@@ -5,75 +5,20 @@ Nothing in a violation is a value that was sent.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Literal, get_args
-
-import msgspec
+from typing import get_args
 
 from app.contract.classes import TELLING, in_order, members
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
+from app.gate.result import Kind, Violation
 from app.report.compare import share
-from app.report.coverage import Coverage, count, listed
+from app.report.coverage import count, listed
 from app.store import OTHER
 
-Kind = Literal[
-    "unplanned_host", "unplanned_endpoint", "unplanned_field", "unplanned_event", "missing_field",
-    "type", "class", "cadence",
-]  # fmt: skip
-KINDS: Mapping[str, str] = {
-    "unplanned_host": "a host that the contract does not name",
-    "unplanned_endpoint": "an endpoint that the contract does not name",
-    "unplanned_field": "a field that the contract does not name",
-    "unplanned_event": "an event that the contract does not name",
-    "missing_field": "a request without a field that every one must carry",
-    "type": "a field of another type than planned",
-    "class": "a field whose values are of a class that was not planned",
-    "cadence": "requests more than twice as often as planned",
-}
 _HARMLESS = frozenset(("null", "empty"))  # types that carry nothing, wherever they stand
 _OFTEN = 2  # times the planned pace, from which on it is a violation
 _PACED, _SURE = 5, 30  # gaps between requests that tell a pace: over a long time, over any
-
-
-class Violation(msgspec.Struct, kw_only=True, frozen=True):
-    """`kind` is an id in KINDS; `field` a field's path, an event's name, or "". `says` is a whole
-    sentence. `count` captures of `of`; `example` is the id of one, "" if none is kept."""
-
-    kind: Kind
-    host: str
-    method: str = ""
-    endpoint: str = ""
-    field: str = ""
-    says: str
-    count: int
-    of: int
-    first_seen: str
-    last_seen: str
-    example: str = ""
-
-
-def markdown() -> str:
-    """The table of kinds in the documents."""
-    return "| Violation | Means |\n|---|---|\n" + "".join(
-        f"| `{id}` | {says} |\n" for id, says in KINDS.items()
-    )
-
-
-class Checked(msgspec.Struct, kw_only=True):
-    """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
-    captures were checked, `captures` how many; `doubts` what could not be told, `declared`
-    what of it the vendor documents."""
-
-    file: str
-    profile: str
-    of: str
-    captures: int
-    planned: list[Endpoint]
-    violations: list[Violation]
-    doubts: list[str]
-    declared: str = ""
-    coverage: Coverage | None
 
 
 def check(contract: Contract, seen: Behaviour) -> list[Violation]:

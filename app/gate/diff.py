@@ -53,7 +53,7 @@ def _endpoint(one: ContractEndpoint, other: ContractEndpoint) -> Iterator[Differ
     if min(paces) * _PACE <= max(paces) and one.every != other.every:
         said = [f"every {side.every}" if side.every else _NONE for side in (one, other)]
         yield Difference("changed", *key, "(cadence)", *said)
-    for name in sorted({*one.events} ^ {*other.events}):
+    for name in sorted(({*one.events} ^ {*other.events}) - {""}):  # "" is of older files
         kind = "added" if name in other.events else "gone"
         yield _difference(kind, key, name, "event")
     if one.fields is None or other.fields is None:

@@ -116,7 +116,8 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
             found.endpoints[key].partly += part.count
     for line in report.events:
         key = (line.host, line.method, line.endpoint)
-        if key in found.endpoints and any(asked.covers(key, v) for v in line.versions or [""]):
+        of_version = any(asked.covers(key, v) for v in line.versions or [""])
+        if line.event and key in found.endpoints and of_version:
             sight = found.endpoints[key].events.setdefault(line.event, Sight())
             sight.add(line.count, instant(line.first_seen), instant(line.last_seen))
     return found

@@ -84,11 +84,12 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
         except ValueError as e:
             wrong.append(reason("resources_value", str(e)))
     rehearse = value(names.ANNOTATION_REHEARSE, "")
+    rehearsed = None
     try:
-        faults.asked(rehearse)
+        rehearsed = faults.asked(rehearse)
     except ValueError:
         wrong.append(reason("rehearse_value", repr(rehearse)))
-    if rehearse and mode and mode not in ANSWERED:
+    if rehearsed and not rehearsed.fails and mode and mode not in ANSWERED:
         wrong.append(reason("rehearse_mode", mode))
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:

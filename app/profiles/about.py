@@ -134,8 +134,9 @@ class Cadence(Model):
     @model_validator(mode="after")
     def _says(self) -> Self:
         if not (self.every or self.note):
-            hint = "write `every: 4h`, or when it sends in `note`"
-            raise wrong("a cadence that says nothing", hint)
+            raise wrong(
+                "a cadence that says nothing", "write `every: 4h`, or when it sends in `note`"
+            )
         return self
 
 

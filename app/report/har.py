@@ -18,6 +18,7 @@ from app.contract.names import WEB_PORTS
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, note, origin
 from app.escape import as_json
 from app.report.rows import kept, terms
+from app.store.classes import NO_WORDS, ClassWords
 from app.version import VERSION
 
 _PAGE = "page_1"
@@ -30,7 +31,7 @@ _NAME = re.compile(
 _NO_HOST = "host.invalid"  # replaces a host that is no name (RFC 6761)
 
 
-def har(lines: Iterable[bytes]) -> Iterator[bytes]:
+def har(lines: Iterable[bytes], words: ClassWords = NO_WORDS) -> Iterator[bytes]:
     """Yields one page of the records that have a request, without connections, messages and log
     lines. The page comes last, because it begins with its first entry."""
     yield b'{"log":{"version":"1.2","creator":%s,"entries":[' % msgspec.json.encode(
@@ -41,14 +42,14 @@ def har(lines: Iterable[bytes]) -> Iterator[bytes]:
         found = record.decode(line)
         if found.request is None:
             continue
-        entry = _entry(found, found.request)
+        entry = _entry(found, found.request, words)
         yield (b",\n" if began else b"\n") + as_json(entry).encode()
         began = began or entry["startedDateTime"]
     page = {"id": _PAGE, "startedDateTime": began, "title": "telemock", "pageTimings": {}}
     yield b'\n],"pages":%s}}\n' % msgspec.json.encode([page] if began else [])
 
 
-def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
+def _entry(found: CaptureRecord, asked: Request, words: ClassWords) -> dict[str, Any]:
     total = found.duration_ns
     wait = min(found.answer_ns, total) or total
     entry = {
@@ -62,7 +63,7 @@ def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
         "comment": " ".join(filter(None, (found.action, found.profile, found.rule, found.reason))),
         "_id": found.id,
         "_kind": found.kind,
-        **dict(zip(("_classes", "_dpv", "_fideslang"), terms(found), strict=True)),
+        **dict(zip(("_classes", "_dpv", "_fideslang"), terms(found, words), strict=True)),
     }
     if address := found.destination and _address(found.destination.address):
         entry["serverIPAddress"] = address

@@ -29,6 +29,7 @@ SENSITIVE: Mapping[str, str] = {
     "phone": "a telephone number",
     "place": "a place or time zone",
     "account": "an account of a cloud",
+    "repository": "the address of a repository",
 }
 
 CHANGES = 10_000  # items in all

@@ -244,7 +244,7 @@ async def say_class(visitor: Decides, runtime: Run, form: Form, id: str) -> Resp
         word = word_on(item, form.get("class", ""), who)
     except ValueError as e:
         raise PageError(422, str(e)) from None
-    if not await _write(lambda: runtime.store.say_class(word)):
+    if not await _write(lambda: runtime.say_class(word)):
         raise _none(id)
     return go(f"{PATH}/{item.id}")
 

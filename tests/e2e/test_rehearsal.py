@@ -1,9 +1,12 @@
 """A pod whose vendor is having a bad day, by annotation."""
 
+from typing import NamedTuple
+
 import pytest
 
 from app.contract import names
-from tests.e2e.cluster import Cluster, status_of
+from app.contract.faults import FAILURES
+from tests.e2e.cluster import Cluster, status_of, until
 from tests.e2e.conftest import Cribl
 from tests.e2e.release import Release
 
@@ -29,3 +32,75 @@ def test_one_that_has_ended_is_the_usual_answer_and_a_wrong_one_is_told(
     wrong = cribl.start("rehearsal-wrong", annotations={"rehearse": "500"})
     assert status_of(wrong)["reasons"] == ["rehearse_value"]
     assert names.LABEL_INJECTED not in wrong["metadata"]["labels"]
+
+
+URL = "https://cdn.cribl.io/telemetry/index.html"
+WITH_CURL = f"curl -sS --max-time 2 {URL} 2>&1; echo exit $?"
+WITH_PYTHON = f"""
+import urllib.request
+try:
+    print(urllib.request.urlopen({URL!r}, timeout=2).status)
+except OSError as e:
+    print(repr(getattr(e, "reason", e)))
+"""
+
+
+class Seen(NamedTuple):
+    """How each client says that it met the failure."""
+
+    node: str
+    curl: str
+    python: str
+
+
+SEEN = {
+    "refused": Seen("ECONNRESET", "reset by peer", "ConnectionResetError"),
+    "dropped": Seen("ETIMEDOUT", "exit 28", "TimeoutError"),
+    "tls-error": Seen("ALERT_HANDSHAKE_FAILURE", "exit 35", "SSLV3_ALERT_HANDSHAKE_FAILURE"),
+}
+
+
+@pytest.mark.parametrize("redirect", ["hosts", "loopback", "all"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_connections_of_the_hosts_fail_and_others_do_not(
+    cluster: Cluster, release: Release, cribl: Cribl, failure: str, redirect: str
+) -> None:
+    name = f"{failure}-{redirect}"
+    pod = cribl.start(
+        name,
+        annotations={"rehearse": f"{failure} until 1h", "redirect": redirect},
+        spec=cribl.through_vendor(),
+    )
+    seen = SEEN[failure]
+    assert seen.node in cribl.call(pod, URL, timeout="2000")["error"]
+    assert seen.curl in cluster.run(pod, "cribl", "sh", "-c", WITH_CURL)
+    assert seen.python in cluster.run(pod, "cribl", "python3", "-c", WITH_PYTHON)
+    attempts = 3
+    if redirect == "all":  # by the name alone, at the host's own address
+        address = cribl.vendor["status"]["podIP"]
+        assert seen.node in cribl.call(pod, URL, timeout="2000", connect=address)["error"]
+        attempts = 4
+    # The vendor's own certificate, which this client does not trust: nobody opened it.
+    other = cribl.call(pod, "https://elsewhere.test/")
+    assert other["error"] == "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+    of_pod = {"workload": f"{cribl.namespace}/{name}"}
+    records = until(
+        lambda: len(found := release.captures(kind="refused", **of_pod)) >= attempts and found,
+        "the connections are in the store",
+    )
+    assert {(x["reason"], x["profile"]) for x in records} == {("rehearsal", "cribl")}
+    assert all(x["detail"].startswith(f"rehearsal: {failure}; ") for x in records)
+    report = release.api("/api/v1/report", **of_pod).json()
+    assert {row["reason"] for row in report["refused"]} == {"rehearsal"}
+    assert "met a rehearsal's fault" in report["coverage"]["verdict"]
+
+
+def test_a_failure_of_connections_ends_by_itself(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    pod = cribl.start("dropped-for-a-while", annotations={"rehearse": "dropped until 20s"})
+    until(
+        lambda: cribl.telemetry(pod, "dropped-while").get("status") == 200,
+        "the vendor is back",
+        pause=1,
+    )

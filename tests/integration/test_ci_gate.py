@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as etree
 
 import pytest
 import yaml
@@ -25,6 +26,7 @@ done = subprocess.run(["bash", sys.argv[2]], env=os.environ | json.loads(sys.arg
                       capture_output=True, text=True)
 print(json.dumps([done.returncode, done.stdout, done.stderr]))
 """
+REPORTS = ["gate.junit.xml", "gate.sarif", "statement.json", "summary.md"]
 PROFILE = """
 id: acme
 title: Acme
@@ -90,13 +92,10 @@ def test_a_silent_command_passes_and_keeps_its_own_code(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (code, out) == (3, "a  b\n"), err
     assert "telemock: gate passed: nothing was sent" in err
-    assert sorted(p.name for p in (tmp_path / reports).iterdir()) == [
-        "statement.json",
-        "summary.md",
-    ]
+    assert sorted(p.name for p in (tmp_path / reports).iterdir()) == REPORTS
     summary = (tmp_path / "summary of 'us'").read_text()
-    assert summary.startswith("### telemock: the command ended with 3\n\n    telemock: ")
-    assert "\n    telemock: gate passed" in summary
+    assert summary == "## telemock: gate passed: nothing was sent, and coverage is complete; the " \
+        "command itself ended with 3\n"  # fmt: skip
 
 
 @pytest.mark.root
@@ -111,8 +110,22 @@ def test_what_is_sent_fails_the_job_and_a_process_that_stays_does_not_hold_it(
     )
     assert code == 121 and "t.acme.test" in err
     summary = (tmp_path / "telemock-reports/summary.md").read_text()
-    assert summary.startswith("### telemock: the gate failed: something was sent\n")
-    assert "    telemock: not complete: still running" in summary
+    assert summary.startswith("## telemock: gate failed: the command sent something, 1 time")
+    assert "still running when the command had ended: sleep" in summary
+    suite = etree.parse(tmp_path / "telemock-reports/gate.junit.xml").getroot()[0]  # noqa: S314
+    assert [one.get("type") for one in suite.iter("failure")] == ["sent", "not_complete"]
+
+
+@pytest.mark.root
+def test_without_a_verdict_no_report_of_an_earlier_gate_is_left(tmp_path: Path) -> None:
+    code, _, err = gate(tmp_path, GATE_COMMAND="true")
+    assert code == 0, err
+    code, _, err = gate(tmp_path, GATE_COMMAND="true", GATE_CONTRACT="none.yaml")
+    assert code not in (0, 121, 122), err
+    (left,) = (tmp_path / "telemock-reports").iterdir()
+    assert (
+        left.read_text() == f"## telemock: no verdict: it ended with {code}, and the log says why\n"
+    )
 
 
 @pytest.mark.root
@@ -124,14 +137,14 @@ def test_a_contract_is_checked_and_reported_in_each_form(tmp_path: Path) -> None
     code, _, err = gate(tmp_path, **given)
     reports = tmp_path / "telemock-reports"
     assert code == 0, err
-    assert sorted(p.name for p in reports.iterdir()) == [
-        "contract.junit", "contract.markdown", "contract.sarif", "statement.json", "summary.md",
-    ]  # fmt: skip
-    assert json.loads((reports / "contract.sarif").read_text())["version"] == "2.1.0"
-    assert "<testsuites" in (reports / "contract.junit").read_text()
+    assert sorted(p.name for p in reports.iterdir()) == REPORTS
+    assert json.loads((reports / "gate.sarif").read_text())["runs"][0]["results"] == []
+    assert 'name="t.acme.test POST /v1/usage"' in (reports / "gate.junit.xml").read_text()
     code, _, err = gate(tmp_path, **given | {"GATE_COMMAND": SENDS.replace("usage", "other")})
     assert code == 121, err
     assert "/v1/other" in (reports / "summary.md").read_text()
+    (result,) = json.loads((reports / "gate.sarif").read_text())["runs"][0]["results"]
+    assert result["ruleId"] == "unplanned_endpoint"
 
 
 CONTRACT = """

@@ -20,6 +20,10 @@ def side(field: dict[str, Any] | None = None, **given: Any) -> Contract:
     )
 
 
+def test_an_event_without_a_name_of_an_older_file_is_no_difference() -> None:
+    assert told(side(events=["", "quit"]), side(events=["quit"])) == []
+
+
 def told(one: Contract, other: Contract) -> list[tuple[str, str, str, str]]:
     found = diff(one, other, ("a", "b")).differences
     return [(d.kind, d.what, d.before, d.after) for d in found]

@@ -46,7 +46,7 @@ def told(found: Behaviour) -> object:
         {
             key: (e.sight.count, e.read, e.pace, {p: (f.requests, {
                 kind: (s.count, s.first_ns, s.last_ns) for kind, s in f.kinds.items()
-            }) for p, f in e.fields.items()})
+            }) for p, f in e.fields.items()}, list(e.events))
             for key, e in found.endpoints.items()
         },
     )  # fmt: skip

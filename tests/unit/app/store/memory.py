@@ -15,7 +15,7 @@ import msgspec
 from app import store
 from app.contract.record import decode
 from app.store import facts, filter
-from app.store.classes import class_of
+from app.store.classes import NO_WORDS, ClassWords, class_of
 from app.store.facts import Sender, Sum, Sums, Traffic, add_to
 from app.store.values import LOOKED
 from tests.unit.app.store.memory_classes import MemoryClasses, class_in
@@ -35,6 +35,7 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         self._held = _directories.setdefault(directory, Directory())
         self._lock = threading.Lock()
         self._closed = False
+        self._profiles = NO_WORDS.profiles
 
     @contextmanager
     def _open(self) -> Iterator[Directory]:
@@ -107,14 +108,14 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         cursor = query.cursor and CURSOR.fullmatch(query.cursor)
         if query.cursor is not None and not (cursor and cursor[1] == query.order):
             raise store.QueryError(f"cursor is {query.cursor}")
-        statuses = _statuses(query.status)
+        statuses, words = _statuses(query.status), self.words()
         with self._open() as held:
             found = sorted(
                 (0 if query.order == "arrival" else c.time_ns, number)
                 for number, c in held.captures.items()
                 if _fits(query, c)
                 and c.facet.status in statuses
-                and filter.matcher(query.terms)(c.line)
+                and filter.matcher(query.terms, words)(c.line)
             )
             if query.order == "newest":
                 found.reverse()
@@ -204,8 +205,9 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         ]  # fmt: skip
 
     def fields(self, scope: store.Scope = store.Scope()) -> list[store.FieldRow]:  # noqa: B008
+        words = self.words()
         with self._open() as held:
-            return [
+            rows = [
                 store.FieldRow(
                     profile=of[0], host=of[1], method=of[2], route=of[3], version=version,
                     path=name.path, type=name.type, shape=name.shape, count=s.count,
@@ -215,6 +217,7 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                 for (of, version, name), s in sorted(held.fields.items())
                 if _overlaps(scope, of[0], s)
             ]  # fmt: skip
+        return words.over_rows(rows)
 
     def sketches(self, profile: str | None = None) -> list[store.SketchRow]:
         with self._open() as held:
@@ -247,9 +250,10 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         ]  # fmt: skip
 
     def part(self, namespaces: Sequence[str], decoders: store.Decoders) -> "MemoryPart":
+        words = self.words()
         with self._open() as held:
             lines = [c.line for c in held.captures.values() if c.facet.namespace in namespaces]
-        return MemoryPart(lines, decoders)
+        return MemoryPart(lines, decoders, words)
 
     def heard(self, boots: Sequence[store.Heard]) -> None:
         with self._open() as held:
@@ -307,13 +311,17 @@ class MemoryStore(MemoryInbox, MemoryClasses):
 class MemoryPart(MemoryStore):
     back_to_ns = 0
 
-    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders) -> None:
+    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders, words: ClassWords) -> None:
         self._held, self._lock, self._closed = Directory(), threading.Lock(), False
+        self._words = words
         self.read, sums = len(lines), Sums()
         for number, line in enumerate(lines):
             one = decode(line)
             sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
         self._add(self._held, sums)
+
+    def words(self) -> ClassWords:
+        return self._words
 
 
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:
