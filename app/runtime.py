@@ -47,7 +47,7 @@ from app.report.heard import CurrentRows
 from app.report.inbox import sentence
 from app.report.papers import papers_of
 from app.settings import Settings
-from app.store import Heard, Incoming, QueryError, SaidClass, Store, StoreError, Told
+from app.store import Heard, Incoming, QueryError, Store, StoreError, Told
 from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
@@ -84,7 +84,6 @@ class Runtime:
         self.started = time.monotonic()
         self._began_ns = time.time_ns()
         self.batches = asyncio.Semaphore(_BATCHES)
-        self._counting = asyncio.Lock()
         for why in ENDED:
             metrics.add("telemock.bodies.ended", (why,), 0)
         masking.begin(lambda metric, label: metrics.add(metric, (label,), 0))
@@ -199,7 +198,6 @@ class Runtime:
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
             self._expect()
-            await self._count_fields()
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
@@ -268,10 +266,8 @@ class Runtime:
             error = self.profiles.error
             self.metrics.set("telemock.profiles.reload_failed", bool(error))
             if error and self.release is not None:
-                await self.release.warn(
-                    "TelemockProfileRefused",
-                    f"A profile is refused: {error}",
-                )
+                said = f"A profile is refused: {error}"
+                await self.release.warn("TelemockProfileRefused", said)
 
     async def _measuring(self) -> None:
         """Updates the gauges for export; for a scrape, the scrape does."""
@@ -282,32 +278,16 @@ class Runtime:
     async def measure(self) -> None:
         """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
-        with contextlib.suppress(StoreError, QueryError):  # /ready reports it
-            await self._count_fields()
+        await asyncio.to_thread(self._count_fields)
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
         if self.release:
             self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
 
-    async def _count_fields(self) -> None:
-        """Counts the fields by class, where some are new or have another class."""
-        async with self._counting:
-            counting = self.writer.counting
-            if not counting.recount:
-                return
-            counting.recount = False
-            try:
-                counting.known(counted(await asyncio.to_thread(self.store.fields)))
-            except BaseException:
-                counting.recount = True
-                raise
-
-    def say_class(self, said: SaidClass) -> bool:
-        """Takes a person's word. False where the inventory has no such field."""
-        taken = self.store.say_class(said)
-        self.writer.counting.recount |= taken
-        return taken
+    def _count_fields(self) -> None:
+        with contextlib.suppress(StoreError, QueryError):  # /ready reports it
+            self.writer.counting.recounted(lambda: counted(self.store.fields()))
 
     async def _note(self) -> None:
         while True:

@@ -70,8 +70,16 @@ done
 
 # Captures are private: they stay out of the reports, and go when the job ends.
 export TELEMOCK_DATA=$work/data TELEMOCK_LOGS=$work/logs
+# Some runners give a job sockets, which may lead anywhere: the command gets pipes.
+mkfifo -- "$work/out" "$work/err"
+cat < "$work/out" & relays=($!)
+cat < "$work/err" >&2 & relays+=($!)
 code=0
-"$telemock" run "${arguments[@]}" -- bash -eo pipefail -c "$command" || code=$?
+"$telemock" run "${arguments[@]}" -- bash -eo pipefail -c "$command" \
+  < /dev/null > "$work/out" 2> "$work/err" || code=$?
+# A process that the command left behind may hold them open for ever.
+for _ in {1..100}; do kill -0 "${relays[@]}" 2> /dev/null || break; sleep 0.1; done
+kill "${relays[@]}" 2> /dev/null || true
 
 [[ -s $text ]] ||
   printf '## telemock: no verdict: it ended with %d, and the log says why\n' "$code" > "$text"

@@ -195,7 +195,7 @@ METRICS = (
     ),
     Metric(
         "telemock.inventory.new_sensitive", "counter", "{field}", _OF_CLASS, _APP,
-        "Fields seen for the first time that are about a person or a secret.",
+        "Fields that are about a person or a secret for the first time: new ones, and known ones.",
     ),
     Metric(
         "telemock.inventory.new_hosts", "counter", "{host}", ("telemock.profile",), _APP,

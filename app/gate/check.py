@@ -164,7 +164,8 @@ def _field(
     key: Endpoint, path: str, wanted: ContractField, seen: FieldSight, read: int
 ) -> Iterator[Violation]:
     types, classes = Sight(), Sight()
-    planned = {id for name in wanted.classes for id in members(name)}
+    names = [*wanted.classes, *([wanted.said] if wanted.said else [])]
+    planned = {id for name in names for id in members(name)}
     for kind, sight in seen.kinds.items():
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
@@ -176,8 +177,14 @@ def _field(
         yield _violation("type", key, types, says, path, read)
     if classes.count:
         found = in_order({kind.class_ for kind in seen.kinds} & TELLING)
-        says = f"planned: {' or '.join(wanted.classes) or 'harmless'}; sent: {' or '.join(found)}"
+        says = f"planned: {' or '.join(names) or 'harmless'}; sent: {' or '.join(found)}"
         yield _violation("class", key, classes, says, path, read)
+    elif seen.said in TELLING and seen.said not in planned:
+        says = (
+            f"planned: {' or '.join(names) or 'harmless'}; a person or the profile says that it is "
+            f"{seen.said}"
+        )
+        yield _violation("class", key, _all(seen), says, path, read)
 
 
 def _cadence(key: Endpoint, plan: ContractEndpoint, seen: EndpointSight) -> Iterator[Violation]:

@@ -21,7 +21,8 @@ KINDS: Mapping[str, str] = {
     "unplanned_event": "an event that the contract does not name",
     "missing_field": "a request without a field that every one must carry",
     "type": "a field of another type than planned",
-    "class": "a field whose values are of a class that was not planned",
+    "class": "a field whose values are of a class that was not planned, or that a person or the "
+    "profile now says is of one",
     "cadence": "requests more than twice as often as planned",
 }
 

@@ -4,8 +4,10 @@ Called by `app.ingest.writer` with each committed group. It sums a group first: 
 alike, and an instrument costs more than a dict.
 """
 
+import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from app.contract.canary.setting import SOURCES
 from app.contract.classes import about, members
@@ -19,20 +21,37 @@ from app.store.sightings import workload
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
 
+_RECOUNT_S = 60.0
+
 
 class Counting:
-    """Not thread-safe: one thread at a time."""
+    """Not thread-safe, but for `recounted`: one thread at a time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._profiles = NO_WORDS.profiles
         self._fields: Mapping[tuple[str, str], int] = {}
-        self.recount = False  # `known` must be told anew
+        self.recount = False
+        self._until = 0.0
+        self._lock = threading.Lock()
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
         for bound in BOUNDS:
             metrics.add("telemock.decoding.bounded", (bound,), 0)
         metrics.set("telemock.store.failing", 0)
+
+    def recounted(self, fields: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Tells `known` anew, where some are new or somebody spoke of one, and once a minute: a
+        known one may have values of another class. Raises what `fields` raises."""
+        with self._lock:
+            if not self.recount and time.monotonic() < self._until:
+                return
+            self.recount, self._until = False, time.monotonic() + _RECOUNT_S
+            try:
+                self.known(fields())
+            except BaseException:
+                self.recount = True
+                raise
 
     def known(self, fields: Mapping[tuple[str, str], int]) -> None:
         """Takes the number of fields that the store has, by profile and class."""
@@ -78,7 +97,10 @@ class Counting:
             of = field.class_ and (self._profiles(field.profile, field.path) or field.class_)
             if about(of):
                 add("telemock.inventory.new_sensitive", (field.profile, of))
-        self.recount |= bool(written.new_fields)
+        for field in written.turned:
+            if not self._profiles(field.profile, field.path):
+                add("telemock.inventory.new_sensitive", (field.profile, field.class_))
+        self.recount |= bool(written.new_fields or written.turned)
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
         for objected in written.objected:

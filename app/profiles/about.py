@@ -134,9 +134,8 @@ class Cadence(Model):
     @model_validator(mode="after")
     def _says(self) -> Self:
         if not (self.every or self.note):
-            raise wrong(
-                "a cadence that says nothing", "write `every: 4h`, or when it sends in `note`"
-            )
+            hint = "write `every: 4h`, or when it sends in `note`"
+            raise wrong("a cadence that says nothing", hint)
         return self
 
 

@@ -78,7 +78,7 @@ def gated(
             allowed,
             contract=planned,
             more=gaps,
-            limits=beside.limits(),
+            limits=[*beside.limits(), *confine.limits()],
         )
     ended_ns = time.time_ns()
     _print(found, judged, as_json=as_json)

@@ -320,8 +320,8 @@ class Store(Protocol):
         ...
 
     def words(self) -> ClassWords:
-        """What people and profiles say of classes: the rows of `fields` and a query's `class` have
-        the classes in force."""
+        """The words of people and profiles: the rows of `fields` and a query's `class` have the
+        classes in force."""
         ...
 
     def said_classes(self, profile: str | None = None) -> list[SaidClass]:

@@ -104,7 +104,7 @@ class ClassWords(NamedTuple):
         })  # fmt: skip
 
     def word(self, profile: str, host: str, method: str, route: str, path: str) -> Classed | None:
-        """What is said of the whole field; None where the detectors alone speak."""
+        """The word on the whole field; None where the detectors alone speak."""
         if found := self.said.get((profile, host, method, route, path)):
             return found
         id = self.profiles(profile, path)

@@ -56,7 +56,7 @@ class Seen(NamedTuple):
 SEEN = {
     "refused": Seen("ECONNRESET", "reset by peer", "ConnectionResetError"),
     "dropped": Seen("ETIMEDOUT", "exit 28", "TimeoutError"),
-    "tls-error": Seen("ALERT_HANDSHAKE_FAILURE", "exit 35", "SSLV3_ALERT_HANDSHAKE_FAILURE"),
+    "tls-error": Seen("alert handshake failure", "exit 35", "SSLV3_ALERT_HANDSHAKE_FAILURE"),
 }
 
 
@@ -72,13 +72,13 @@ def test_connections_of_the_hosts_fail_and_others_do_not(
         spec=cribl.through_vendor(),
     )
     seen = SEEN[failure]
-    assert seen.node in cribl.call(pod, URL, timeout="2000")["error"]
+    assert seen.node in str(cribl.call(pod, URL, timeout="2000"))
     assert seen.curl in cluster.run(pod, "cribl", "sh", "-c", WITH_CURL)
     assert seen.python in cluster.run(pod, "cribl", "python3", "-c", WITH_PYTHON)
     attempts = 3
     if redirect == "all":  # by the name alone, at the host's own address
         address = cribl.vendor["status"]["podIP"]
-        assert seen.node in cribl.call(pod, URL, timeout="2000", connect=address)["error"]
+        assert seen.node in str(cribl.call(pod, URL, timeout="2000", connect=address))
         attempts = 4
     # The vendor's own certificate, which this client does not trust: nobody opened it.
     other = cribl.call(pod, "https://elsewhere.test/")

@@ -61,11 +61,7 @@ class Reader:
         self.said: ClassWords | None = None  # all words, where the file has none
 
     def words(self) -> ClassWords:
-        """What people and profiles say of classes."""
-        if self.said is not None:
-            return self.said
-        said = {one[:5]: one.class_ for one in classes.said(self.connection, None)}
-        return ClassWords.of_people(said, self.profiles)
+        return self.said or classes.words(self.connection, self.profiles)
 
     def captures(self, query: CaptureQuery) -> Page:
         within = tuple(term for term in query.terms if term.name in FROM_RECORDS)

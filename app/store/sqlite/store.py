@@ -41,10 +41,11 @@ from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, N
 from app.store.classes import NO_WORDS, ClassWords, ProfileClasses
 from app.store.cursors import cursor
 from app.store.sqlite import classes, inbox, sketches
+from app.store.sqlite.migrations import VERSION
 from app.store.sqlite.part import Parts, SqlitePart
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
-from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
+from app.store.sqlite.schema import open_reader, open_writer, translated
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait

@@ -51,6 +51,8 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
         (side({"types": ["integer"]}), ("changed", "query.x", "string, always", "integer, always")),
         (side({"shapes": ["guid"]}),
          ("changed", "query.x", "string, always", "string (guid), always")),
+        (side({"classes": ["text"], "said": "secret"}),
+         ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"classes": ["secret"]}),
          ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"presence": "sometimes", "rate": 0.5}),

@@ -1,9 +1,12 @@
+import msgspec
+import pytest
+
 from app.contract.decoding.bounds import taken
 from app.contract.decoding.read import decode
 from app.contract.record import REASONS, Body, Endpoint, Message, Response, Searched
 from app.ingest.counters import LOSSES, Counting
 from app.otel.metrics import LABEL_SETS, Metrics
-from app.store import OTHER, NewField, NewHost, Written
+from app.store import OTHER, NewField, NewHost, StoreError, Written
 from tests.records import exchange, incoming, log, spliced
 
 HOW = ("as it is", "SHA-256", "SHA-256, in base64")
@@ -133,6 +136,10 @@ def test_fields_are_counted_by_class_and_those_about_somebody_are_told() -> None
 
     seen = {of: number("telemock_inventory_fields", of) for of in ("version", "contact", "licence")}
     assert seen == {"version": 0, "contact": 2, "licence": 1}
+    # Known ones that are about somebody for the first time; not where the profile says otherwise.
+    known = [msgspec.structs.replace(fields[n], class_="network") for n in (0, 1)]
+    counting.stored([], Written([], 0, [], turned=known))
+    assert number("telemock_inventory_new_sensitive_total", "network") == 1
     new = "telemock_inventory_new_sensitive_total"
     assert [number(new, of) for of in ("version", "contact", "secret", "licence")] == [
         None, 1, 1, None,
@@ -160,3 +167,31 @@ def test_values_that_identify_a_pod_are_counted_by_record_and_source() -> None:
         for source in ("host name", "pod UID", OTHER, "made up")
     }
     assert counted == {"host name": 2, "pod UID": 1, OTHER: 1, "made up": None}
+
+
+def test_fields_are_counted_anew_where_somebody_spoke_and_else_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("app.ingest.counters.time.monotonic", lambda: now)
+    counting, asked = Counting(Metrics("app")), 0
+
+    def fields() -> dict[tuple[str, str], int]:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise StoreError("full")
+        return {}
+
+    counting.recounted(fields)
+    counting.recounted(fields)
+    assert asked == 1
+    now += 60
+    counting.recounted(fields)
+    assert asked == 2
+    counting.recount = True
+    with pytest.raises(StoreError):
+        counting.recounted(fields)
+    counting.recounted(fields)  # what failed is asked again
+    counting.recounted(fields)
+    assert asked == 4

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from app import store
+from app.contract.classes import about
 from app.contract.record import decode
 from app.store import facts, filter
 from app.store.classes import NO_WORDS, ClassWords, class_of
@@ -66,8 +67,8 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                 if one.facts.seen and len(stored) < LOOKED:
                     look(held.sketches, one)
                 stored.append(index)
-            new_hosts, new_fields = self._add(held, sums)
-            objected = self._note(held.changes, sums)
+            new_hosts, new_fields, turned = self._add(held, sums)
+            objected = self._note(held.changes, sums, held.turned)
             known = {}
             for account, namespace, pod in told:
                 boot = held.boot(account.boot, namespace, pod, "")
@@ -75,11 +76,13 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                     boot.account = facts.grown(boot.account, account)
                     known[account.boot] = len(boot.numbers)
         return store.Written(
-            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected
+            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected, tuple(turned)
         )
 
-    def _add(self, held: Directory, sums: Sums) -> tuple[list[store.NewHost], list[store.NewField]]:
-        new_hosts, new_fields = [], []
+    def _add(
+        self, held: Directory, sums: Sums
+    ) -> tuple[list[store.NewHost], list[store.NewField], list[store.NewField]]:
+        new_hosts, new_fields, turned = [], [], []
         for traffic, sum in sums.traffic().items():
             add_to(held.traffic, traffic, sum)
             host = store.NewHost(*traffic.endpoint[:2])
@@ -95,12 +98,19 @@ class MemoryStore(MemoryInbox, MemoryClasses):
             add_to(held.requests, (endpoint, version), observed.sum)
             for name, sum in observed.fields().items():
                 add_to(held.fields, (endpoint, version, name), sum)
-                if held.is_new(endpoint, name.path):
-                    classed = class_of(*name).id
-                    new_fields.append(
-                        store.NewField(*endpoint, version, name.path, name.type, classed)
-                    )
-        return new_hosts, new_fields
+                of = class_of(*name).id
+                field = store.NewField(*endpoint, version, name.path, name.type, of)
+                is_new, turns = (
+                    held.is_new(endpoint, name.path),
+                    held.is_new(*endpoint, name.path, of),
+                )
+                if is_new:
+                    new_fields.append(field)
+                elif turns and about(of):
+                    held.turned.add((*endpoint, name.path, of))
+                    said = held.classes.get((endpoint, name.path))
+                    turned += [field] if not (said and said.class_) else []
+        return new_hosts, new_fields, turned
 
     def captures(self, query: store.CaptureQuery) -> store.Page:
         if not 1 <= query.limit <= store.LIMIT:
