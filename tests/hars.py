@@ -211,6 +211,9 @@ HOSTILE: dict[str, tuple[Any, str, str]] = {
         '{"log":{"entries":[' + _FIRST + ',{"request":{"url":"https://a.test/","url":"https://b.test/"}}]}}',
         "log.entries[1]", "the key 'url' stands twice",
     ),
+    "a number of what was left out that is none": (
+        {"log": {"entries": [], "_left_out": {"line": -1}}}, "log._left_out[...]", "`int` >= 0",
+    ),
     "a log twice": (
         '{"log":{"entries":[]},"log":{"entries":[' + _FIRST + "]}}", "",
         "the key 'log' stands twice",

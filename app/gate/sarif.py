@@ -16,6 +16,10 @@ from app.version import VERSION
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1_000  # characters of a message
+_HELP = (
+    "See what it is: `telemock captures list` and `telemock run --json` have all of it. Then stop "
+    "it, by the product's opt-out or a firewall, or plan it: `--contract FILE`, `--allow HOST`."
+)
 
 Lines = Mapping[tuple[str, ...], int]
 
@@ -32,6 +36,7 @@ def sarif(found: Checked, contract: str = "") -> str:
                 "version": VERSION,
                 "rules": [
                     {"id": id, "shortDescription": {"text": says},
+                     "fullDescription": {"text": says}, "help": {"text": _HELP},
                      "defaultConfiguration": {"level": "error"}}
                     for id, says in rules.items()
                 ],

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
@@ -45,6 +45,7 @@ FILE_CAP = 64 << 20  # bytes of a HAR
 ENTRY_CAP = 8 << 20  # of one of its entries
 ENTRIES = 20_000
 LAST_YEAR = 2200  # of its times: a record's are nanoseconds, which end in 2262
+_KINDS = 20  # of what an export left out, and letters of one
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
 _IN_PATH = "/%:@!$&'()*+,;=~"
@@ -55,6 +56,9 @@ _ESCAPED = re.compile(
 )
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SMALLER = "export less: fewer entries, or without the bodies of answers"
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 
 
 class _Value(msgspec.Struct):
@@ -95,6 +99,8 @@ class _Entry(msgspec.Struct):
 
 class _Log(msgspec.Struct):
     entries: list[msgspec.Raw]
+    # Records of telemock's own export that are no entries, by kind.
+    left_out: dict[str, _Count] = msgspec.field(default={}, name="_left_out")
 
 
 class _Har(msgspec.Struct):
@@ -123,12 +129,14 @@ def read(path: Path, wanted: Callable[[CaptureRecord], bool] = lambda _: True) -
     label = str(path)
     try:
         data = _bytes(path)
-        entries = _entries(data)
+        log = _log(data)
     except _Wrong as e:
         raise _error(label, "", e) from None
     boot = hashlib.sha256(data).hexdigest()[:32]
     found = Har([], Counter())
-    for number, raw in enumerate(entries):
+    for kind, count in [*log.left_out.items()][:_KINDS]:
+        found.left_out[f"no request: records of kind {kind[:_KINDS]}"] = count
+    for number, raw in enumerate(log.entries):
         try:
             record = _record(bytes(raw), boot, number, found.left_out)
         except _Wrong as e:
@@ -164,9 +172,9 @@ def _whole(escape: re.Match[bytes]) -> bytes:
     return escape[0] if escape[1] is None else b"\\ufffd"
 
 
-def _entries(data: bytes) -> list[msgspec.Raw]:
+def _log(data: bytes) -> _Log:
     try:
-        entries = msgspec.json.decode(data, type=_Har).log.entries
+        log = msgspec.json.decode(data, type=_Har).log
         _names_once(_names_once(data, "")["log"], "log")
     except msgspec.ValidationError as e:
         where, message = _told(e)
@@ -178,10 +186,10 @@ def _entries(data: bytes) -> list[msgspec.Raw]:
         message = f"is not valid JSON: {str(e).removeprefix('JSON is malformed: ')}"
         message += f", near {shown(near.decode('utf-8', 'replace'))}" if near else ""
         raise _Wrong("", near, message, "export it again, as HAR 1.2 in UTF-8") from None
-    if len(entries) > ENTRIES:
-        message = f"holds {len(entries):,} entries, the limit is {ENTRIES:,}"
-        raise _Wrong("log.entries", len(entries), message, _SMALLER)
-    return entries
+    if (number := len(log.entries)) > ENTRIES:
+        message = f"holds {number:,} entries, the limit is {ENTRIES:,}"
+        raise _Wrong("log.entries", number, message, _SMALLER)
+    return log
 
 
 def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]:
@@ -199,8 +207,8 @@ def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]
 
 def _twice(where: str, names: Counter[str]) -> _Wrong:
     (key, _), *_ = names.most_common(1)
-    hint = "programs take different ones of the two: remove one"
-    return _Wrong(where, key, f"the key {shown(key)} stands twice in one object", hint)
+    message = f"the key {shown(key)} stands twice in one object"
+    return _Wrong(where, key, message, "programs take different ones of the two: remove one")
 
 
 def _told(error: msgspec.ValidationError) -> tuple[str, str]:

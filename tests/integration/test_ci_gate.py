@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_a_runner_that_gives_the_job_sockets_is_none_of_the_commands_connections
 ) -> None:
     code, _, said = gate(tmp_path, WITH_SOCKETS, GATE_COMMAND="echo heard")
     assert code == 0, said
-    assert said.startswith("heard\n") and "gate passed" in said
+    assert "\nheard\n" in said and "gate passed" in said
 
 
 @pytest.mark.root
@@ -206,6 +207,44 @@ def test_the_action_has_the_keys_of_a_composite_one() -> None:
 def test_no_input_of_the_action_stands_in_a_script() -> None:
     for step in read("action.yml")["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
+
+
+def problems(schema: str, file: Path) -> str:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "part"),
+    [
+        ("github-actions", "action.yml", "using: composite"),
+        ("gitlab-ci", "gitlab.yml", "when: always"),
+    ],
+)
+def test_the_schemas_of_both_take_them(tmp_path: Path, schema: str, name: str, part: str) -> None:
+    text = (CI / name).read_text().replace(".telemock-gate:", "gate:")  # what is hidden is not read
+    file = tmp_path / name
+    file.write_text(text)
+    assert problems(f"vendor.{schema}", file) == ""
+    file.write_text(text.replace(part, f"{part}s"))
+    assert problems(f"vendor.{schema}", file) != ""
+
+
+def test_what_the_documentation_shows_is_taken_too(tmp_path: Path) -> None:
+    page = (CI.parent / "docs/operations/ci.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    steps, pipeline = map(yaml.safe_load, blocks)
+    job = {"runs-on": "ubuntu-latest", "steps": steps}
+    file = tmp_path / "shown.yml"
+    file.write_text(json.dumps({"on": "push", "jobs": {"gate": job}}))
+    assert problems("vendor.github-workflows", file) == ""
+    given = {name for step in steps for name in step["with"]}
+    assert given <= read("action.yml")["inputs"].keys()
+    file.write_text(json.dumps(pipeline))
+    assert problems("vendor.gitlab-ci", file) == ""
+    (taken,) = (one["variables"].keys() for name, one in pipeline.items() if name != "include")
+    assert taken <= {*read("gitlab.yml")[".telemock-gate"]["variables"], "GATE_PYTHON"}
 
 
 def test_the_template_has_keys_that_gitlab_knows() -> None:

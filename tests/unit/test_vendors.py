@@ -257,6 +257,7 @@ def test_a_profile_that_ships_says_all_that_is_asked_of_one_or_that_it_is_unknow
     paper: Paper,
 ) -> None:
     assert paper.unknown and paper.sends and bool(paper.documented) != bool(paper.no_list)
+    assert all(one.source and one.verified for one in [*paper.documented, *paper.no_list])
     assert paper.opt_out or any("switch" in what for what in paper.unknown)
 
 

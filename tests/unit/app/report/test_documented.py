@@ -172,10 +172,3 @@ def test_a_documented_segment_is_named_by_a_route(file: ProfileFile) -> None:
     named = {name for rule in file.rules for name in re.findall(r"{(\w+)}", rule.route or "")}
     fields = {field for page in file.documented for of in page.sends for field in of.fields}
     assert {field.removeprefix("path.") for field in fields if field.startswith("path.")} <= named
-
-
-def test_words_have_a_source_and_a_date() -> None:
-    papers = papers_of(load(built_in()).written)
-    told = [one for paper in papers for one in paper.documented]
-    assert all(one.source and one.verified for one in told)
-    assert len([paper for paper in papers if paper.documented]) >= 6

@@ -1,6 +1,9 @@
 """app/run/outputs.py: each reason for which a gate does not pass is a failure in every form."""
 
 import json
+import os
+import shutil
+import subprocess
 from xml.etree import ElementTree as etree
 
 import pytest
@@ -115,3 +118,21 @@ def test_only_what_is_wanted_is_written_and_a_place_that_is_none_is_an_error(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["j.xml"]
     with pytest.raises(OSError, match="none"):
         outputs.write(Outputs(sarif=tmp_path / "none" / "s"), outcome(), RUN)
+
+
+def test_microsofts_validator_and_githubs_rules_take_the_sarif(tmp_path):
+    if shutil.which("Sarif.Multitool") is None:
+        pytest.skip("needs Sarif.Multitool in PATH: make ci-runners installs it, and runs this")
+    judged = outcome(
+        says=EVIL, sent=SENT, violations=[violation(), violation(host=EVIL)], gaps=[GAP]
+    )
+    file, log = tmp_path / "x.sarif", tmp_path / "log.sarif"
+    outputs.write(Outputs(sarif=file), judged, RUN)
+    done = subprocess.run(
+        ["Sarif.Multitool", "validate", str(file), "--rule-kind", "Sarif;Ghas", "-o", str(log)],
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    (run,) = json.loads(log.read_text(encoding="utf-8-sig"))["runs"]
+    assert [one for one in run["results"] if one.get("level") == "error"] == [], done.stdout
