@@ -120,7 +120,8 @@ class Connections:
             met = self._met[client] = Met(io.reader if io else None)
         met.sent = sent
         if server.address:
-            met.host = self.dns.stands_for(server.address[0]) or server.address[0]
+            host, port = server.address[:2]
+            met.host = self.dns.stands_for((host, port)) or host
             met.destination = destination_of(client, server)
         return met
 
@@ -242,6 +243,8 @@ class Connections:
         if found != (host, port):
             self._asked_for[data.server.id] = (host, port)
             data.server.address = found
+        if data.client.alpn == b"h2" and not data.client.tls and not data.server.tls:
+            data.server.alpn = b"h2"  # its client knew that it speaks HTTP/2 without TLS
 
     def http_connect_upstream(self, connect: http.HTTPFlow) -> None:
         """Authenticates the CONNECT request to the egress proxy."""

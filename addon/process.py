@@ -35,7 +35,8 @@ from app.contract.canary.spec import Spec
 from app.contract.dummies import with_ports
 from app.contract.faults import FAULTS
 from app.contract.files import tighten, write_whole
-from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
+from app.contract.metrics import METRICS
+from app.contract.names import DIR_SPOOL, HEADER_PRESENCE
 from app.contract.presence import UNLED, Presence
 from app.contract.record import CaptureRecord, bracketed
 from app.contract.rules import Bundle, RuleSet

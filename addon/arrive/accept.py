@@ -73,7 +73,7 @@ class Gate:
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
         """Passes on a connection that may carry telemetry."""
-        host = self._names.stands_for(destination[0]) or destination[0]
+        host = self._names.stands_for(destination) or destination[0]
         self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:

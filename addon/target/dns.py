@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from mitmproxy_rs.dns import DnsResolver
 
@@ -36,24 +37,27 @@ class NotConnected(Exception):
 
 
 class Destinations:
-    """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
+    """Resolves a host for a connection to it. `own` gives the addresses this process listens on.
+    `ports`: the hosts of addresses that stand for several, by port."""
 
     def __init__(
         self,
         resolve: Mapping[Address, Address],
         hosts: Mapping[str, str],
         own: Callable[[], Iterable[Address]],
+        ports: Mapping[Address, str] = MappingProxyType({}),
     ) -> None:
         self._resolve = resolve
+        self._ports = ports
         self._hosts = hosts
         self._aliased = frozenset(hosts.values())
         self._dummies = frozenset(filter(is_address, hosts))
         self._own = own
         self._resolver: DnsResolver | None = None
 
-    def stands_for(self, address: str) -> str:
+    def stands_for(self, destination: Address) -> str:
         """The telemetry host that a dummy address stands for, "" for another address."""
-        return self._hosts.get(address, "")
+        return self._hosts.get(destination[0]) or self._ports.get(destination, "")
 
     def simple(self, destination: Address) -> bool:
         """True if a connection to this address goes there as it is: `find` would neither refuse nor

@@ -51,6 +51,10 @@ class ContractField(Model):
     types: Annotated[list[Type], Field(min_length=1, description="As `telemock fields` has them.")]
     shapes: list[Name] = Field([], description="What its values look like; for people.")
     classes: list[Class] = Field([], description="Of its values; without any they are harmless.")
+    said: Class | None = Field(
+        None, description="The class that a person or the profile says it has, whatever its values "
+        "look like."
+    )  # fmt: skip
     documented: bool | None = Field(
         None, description="True if the vendor documents it; left out where no list is known."
     )
@@ -244,7 +248,7 @@ def _field(field: ContractField) -> _OneLine:
     for name in ("shapes", "classes"):
         if values := getattr(field, name):
             found[name] = sorted(set(values))
-    for name in ("documented", "presence", "rate"):
+    for name in ("said", "documented", "presence", "rate"):
         if (value := getattr(field, name)) is not None:
             found[name] = value
     return found

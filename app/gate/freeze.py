@@ -133,6 +133,7 @@ def _field(
         types=sorted({kind.type for kind in seen.kinds}),
         shapes=sorted({kind.shape for kind in seen.kinds} - {""}),
         classes=sorted({kind.class_ for kind in seen.kinds} - {""}),
+        said=seen.said or None,
         documented=documented,
         presence="sometimes" if not has_all else "always" if whole >= required_from else "few",
         rate=None if has_all else rate,

@@ -123,10 +123,20 @@ Pages = Annotated[list[Documented], Field(max_length=50), AfterValidator(_agreed
 
 
 class Cadence(Model):
-    """The time between two sendings of one instance. Text alone is `every`."""
+    """The times at which one instance sends. Text alone is `every`."""
 
-    every: Every
-    note: Text | None = Field(None, description="When it differs, in a sentence.")
+    every: Every | None = Field(None, description="The time between two sendings.")
+    note: Text | None = Field(
+        None,
+        description="When it differs, or when it sends if there is no such time, in a sentence.",
+    )
+
+    @model_validator(mode="after")
+    def _says(self) -> Self:
+        if not (self.every or self.note):
+            hint = "write `every: 4h`, or when it sends in `note`"
+            raise wrong("a cadence that says nothing", hint)
+        return self
 
 
 class Switch(Model):

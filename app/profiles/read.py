@@ -197,11 +197,22 @@ class _Loader(yaml.SafeLoader):
         finally:
             self._depth -= 1
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as e:  # PyYAML's own, of a value that its tag does not fit
+            kind = node.tag.rpartition(":")[2]
+            raise _wrong(f"{e}: {shown(node.value)} is no {kind}", node) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
                 raise _wrong("a key is text, not a list or mapping", key)
+            if key.tag.endswith(":merge"):
+                raise _wrong("a merge << is not supported, write it out", key)
             if key.value in seen:
                 raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)

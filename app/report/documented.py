@@ -46,7 +46,7 @@ class Declared(msgspec.Struct, kw_only=True):
 
 
 def declared(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[Declared]:
-    """One of several profiles is left out if nothing of it was seen."""
+    """A profile of which nothing was seen is left out, unless it is the only one."""
     paths: dict[str, dict[str, set[str]]] = {}
     for row in fields:
         if row.path != OTHER:
@@ -54,7 +54,8 @@ def declared(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[Declar
     return [
         compared(paper, paths.get(paper.profile, {}))
         for paper in papers
-        if (paper.documented or paper.no_list) and (paper.profile in paths or len(papers) == 1)
+        if (paper.documented or paper.no_list)
+        and (paper.profile in paths or (len(papers) == 1 and not paths))
     ]
 
 

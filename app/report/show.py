@@ -279,7 +279,7 @@ def _profile(part: ProfilePart) -> str:
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
         *(f"not known to the profile's authors: {text}" for text in paper.unknown),
-        *([f"an instance sends every {paper.every}, by its profile"] if paper.every else ()),
+        *([f"an instance sends, by its profile: {paper.sends}"] if paper.sends else ()),
         *(f"switched off by: {text}" for text in paper.opt_out),
         *(
             f"the vendor documents: {one.words} (source: {one.source}; last read {one.verified})"

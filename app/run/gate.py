@@ -10,6 +10,7 @@ import msgspec
 
 from app.contract.record import CaptureRecord
 from app.escape import plain
+from app.gate.result import KINDS, Violation
 from app.report.coverage import Gap, count, listed
 from app.run import interception as way
 from app.run.allowed import Allowed, leads
@@ -19,7 +20,6 @@ from app.run.perform import Performed
 from app.run.verdict import PASSED
 
 if TYPE_CHECKING:  # a second of its imports is only for who has a contract
-    from app.gate.check import Violation
     from app.gate.contract_file import Contract
 
 # Of what did not come to the sidecar, the ways that lead out of the machine; the others make
@@ -75,7 +75,7 @@ class GateOutcome(msgspec.Struct, kw_only=True):
     allowed: list[Sending]
     gaps: list[Gap]
     limits: list[str]
-    violations: list["Violation"] = []
+    violations: list[Violation] = []
     doubts: list[str] = []
 
 
@@ -124,7 +124,7 @@ class _Planned:
         self._seen.add(one, self._decoders)
         return True
 
-    def checked(self) -> "tuple[list[Violation], list[str], list[str]]":
+    def checked(self) -> tuple[list[Violation], list[str], list[str]]:
         """Violations, what the contract leaves open, and what could not be checked."""
         from app.gate.check import check, doubts, unchecked
 
@@ -205,7 +205,7 @@ def _told(
     sent: Sequence[Sending],
     other: Sequence[Sending],
     gaps: Sequence[Gap],
-    violations: "Sequence[Violation]",
+    violations: Sequence[Violation],
     code: int,
 ) -> tuple[GateVerdict, int, str]:
     but = f" but what is allowed (to {_where(other)})" if other else ""
@@ -238,20 +238,20 @@ def _open(gaps: Sequence[Gap]) -> str:
     return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
 
 
-def _broken(one: "Violation") -> str:
-    from app.gate.check import KINDS
+def _broken(one: Violation) -> str:
+    return f"{KINDS[one.kind]}: {plain(one.where)} ({plain(one.says)}; {one.count} of {one.of})"
 
-    where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
-    return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
+
+def sentence(one: Sending) -> str:
+    times = f", {one.count} times" if one.count > 1 else ""
+    what = f" ({PASSED[one.how].many} {one.says})" if one.says else f" ({one.how})"
+    return f"by {one.by or 'a program'} to {one.to}{times}{what}"
 
 
 def lines(judged: GateOutcome) -> list[str]:
     """The verdict, then what was sent, then each gap with what helps."""
     told = [judged.says]
-    for one in judged.sent[:_LISTED]:
-        times = f", {one.count} times" if one.count > 1 else ""
-        what = f" ({PASSED[one.how].many} {one.says})" if one.says else f" ({one.how})"
-        told.append(f"sent: by {one.by or 'a program'} to {one.to}{times}{what}")
+    told += [f"sent: {sentence(one)}" for one in judged.sent[:_LISTED]]
     if len(judged.sent) > _LISTED:
         told.append(f"sent: {len(judged.sent) - _LISTED} more; --json lists all")
     told += [f"contract: {_broken(one)}" for one in judged.violations[:_LISTED]]

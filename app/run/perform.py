@@ -112,10 +112,10 @@ def performed(
             "past telemock, and the verdict will say so"
         )
     others = children(os.getpid())  # not the command's, whatever they are
-    descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(descendants.adopting())
         lazy = strict and not refused and redirect is not False
         servers = Servers(settings, profiles, stack, lazy=lazy)
         hosts = servers.hosts()

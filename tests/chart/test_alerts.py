@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from charts import alerts
 from tests.backends import promtool
 

@@ -7,7 +7,7 @@ person's word is one row by field, which the reader lays over the detectors'.
 import sqlite3
 
 from app.store import SaidClass
-from app.store.classes import class_of
+from app.store.classes import ClassWords, ProfileClasses, class_of
 
 # Step 10 of the schema; `telemock_class` is `told`.
 #
@@ -54,3 +54,14 @@ def said(connection: sqlite3.Connection, profile: str | None) -> list[SaidClass]
         (profile,),
     )
     return [SaidClass(*row) for row in rows]
+
+
+def words(connection: sqlite3.Connection, profiles: ProfileClasses) -> ClassWords:
+    """The words of people, before those of the profiles."""
+    return ClassWords.of_people({one[:5]: one.class_ for one in said(connection, None)}, profiles)
+
+
+def is_said(connection: sqlite3.Connection, field: int) -> bool:
+    """True of a field whose class is a person's word."""
+    sql = "SELECT 1 FROM said_class WHERE field_id=? AND class<>''"
+    return connection.execute(sql, (field,)).fetchone() is not None

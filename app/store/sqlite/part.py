@@ -67,6 +67,7 @@ class SqlitePart:
     def catch_up(self, reader: Reader, longest_s: float | None = None) -> None:
         """Reads on. Raises sqlite3.Error."""
         with self._lock:
+            self._reader.said = reader.words()
             self._look(reader.connection)
             until = time.monotonic() + (LONGEST_S if longest_s is None else longest_s)
             while self._left:

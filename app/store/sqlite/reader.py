@@ -31,9 +31,11 @@ from app.store import (
     TrafficRow,
     VersionRow,
 )
+from app.store.classes import NO_WORDS, ClassWords
 from app.store.cursors import cursor
 from app.store.facts import HOUR, missing
 from app.store.filter import FROM_RECORDS, matcher
+from app.store.sqlite import classes
 from app.store.sqlite.accounts import account_of
 from app.store.sqlite.repeated_lines import keep, whole
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC, Rollup
@@ -55,6 +57,11 @@ class Reader:
         self.connection = connection
         self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
         self._forms: dict[int, bytes] = {}
+        self.profiles = NO_WORDS.profiles  # the profiles' words on classes
+        self.said: ClassWords | None = None  # all words, where the file has none
+
+    def words(self) -> ClassWords:
+        return self.said or classes.words(self.connection, self.profiles)
 
     def captures(self, query: CaptureQuery) -> Page:
         within = tuple(term for term in query.terms if term.name in FROM_RECORDS)
@@ -63,7 +70,7 @@ class Reader:
         try:
             if not within:
                 return self._page(query, until)
-            return self._read(query, matcher(within), until)
+            return self._read(query, matcher(within, self.words()), until)
         finally:
             self.connection.execute("ROLLBACK")
 
@@ -232,8 +239,7 @@ class Reader:
         rows = self.connection.execute(
             "SELECT endpoint.profile, host, method, route, version, path, type, shape, count,"  # noqa: S608
             " requests, seen.first_ns, seen.last_ns,"
-            " coalesce(said.class, seen.class), iif(said.class IS NULL, class_by, 'person'),"
-            " iif(said.class IS NULL, confidence, 1.0), coalesce(who, ''), coalesce(at_ns, 0)"
+            " seen.class, class_by, confidence, coalesce(who, ''), coalesce(at_ns, 0)"
             " FROM seen JOIN field ON field.id=seen.field_id"
             " LEFT JOIN said_class AS said ON said.field_id=field.id AND said.class<>''"
             " AND type NOT IN ('object', 'array')"
@@ -250,7 +256,8 @@ class Reader:
             (*values, OTHER, *other_values),
         )
         names = FieldRow.__struct_fields__
-        return [FieldRow(**dict(zip(names, row, strict=True))) for row in rows]
+        found = [FieldRow(**dict(zip(names, row, strict=True))) for row in rows]
+        return self.words().over_rows(found)
 
     def notes(self, scope: Scope) -> list[NoteRow]:
         where, values = _scope(scope, "profile")

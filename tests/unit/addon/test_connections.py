@@ -28,7 +28,7 @@ from addon.mitm.relay import Relay
 from addon.target.dns import why
 from addon.target.first_bytes import Verdict
 from addon.wiring import Wiring
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.contract.record import CaptureRecord, Endpoint
 from app.otel.metrics import Metrics
 from tests.sidecar import HOST, bundle_of, rule

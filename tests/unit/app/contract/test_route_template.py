@@ -36,6 +36,8 @@ from app.contract.route_template import ROUTES, SEGMENTS, RouteTable, template
         ("/u/ada@acme.example/x", "/u/{email}/x"),
         ("/p/app@1.0.0", "/p/app@1.0.0"),
         ("/yYaUej3P42cziRVzv6T5w2aYy9po2Mrn", "/{id}"),
+        ("/x/AIzaSyD-1234567890abcdefghijklmnopqrstuv", "/x/{id}"),
+        ("/x/npm_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.js", "/x/{id}"),
         ("/x/eyJ2IjoiNC4xNi4xIn0=", "/x/{id}"),
         ("/x/dGVsZW1vY2s=", "/x/{id}"),
         ("/x/***/tok_0123456789abcdef01234567", "/x/{id}/{id}"),

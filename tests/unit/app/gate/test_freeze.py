@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.contract.record import CaptureRecord
+from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
 from app.gate.check import check, declared
 from app.gate.contract_file import ContractEndpoint, written
@@ -85,6 +85,14 @@ def test_the_vendors_words_stand_beside_the_fields() -> None:
         "3 fields documented and seen, 1 seen but not documented: header.user-agent; 9 documented"
     )
     assert declared(freeze("cribl", None, seen).contract, seen) == ""
+
+
+def test_events_are_those_that_have_a_name() -> None:
+    assert endpoint(*many(3)).events == []
+    text = '{"events":[{"event":"quit","properties":{}},{"event":"","properties":{}}]}'
+    headers = [("Host", "a"), ("Content-Type", "application/json")]
+    batch = exchange(9, headers=headers, body=Body(text=text, size=len(text)))
+    assert endpoint(*many(3), batch).events == ["quit"]
 
 
 def test_a_vendor_without_a_list_is_told_in_the_contract() -> None:

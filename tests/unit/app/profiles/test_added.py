@@ -10,6 +10,7 @@ import pytest
 from app.profiles import ProfileError
 from app.profiles import added as module
 from app.profiles.added import add, added, answers_of, file_of, remove
+from tests.hostile_profiles import HOSTILE
 
 TEXT = "id: acme\ntitle: Acme\nhosts: [a.test]\nrules: [{id: a, action: observe}]\n"
 
@@ -69,6 +70,23 @@ def test_a_wrong_one_names_file_place_and_value_and_leaves_nothing(
         add(file, data, [])
     (problem,) = [p for p in refused.value.problems if p.where == where]
     assert problem.file == str(file) and message in problem.message and problem.hint
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_one_is_refused_with_file_place_value_and_remedy(
+    file: Path, data: Path, kind: str
+) -> None:
+    text, where, message = HOSTILE[kind]
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ProfileError) as refused:
+        add(file, data, [])
+    problem = refused.value.problems[0]
+    line = problem.where.partition(",")[0]
+    assert (problem.file, line if where.startswith("line") else problem.where) == (str(file), where)
+    assert message in problem.message and all(p.hint for p in refused.value.problems)
+    said = str(problem)
+    assert len(said) < 800 and said.replace("\n", "").isprintable()
     assert not data.exists()
 
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.otel.metrics import Metrics
 from app.otel.recent import RISING, Recent, values
 from app.web import alerts

@@ -37,7 +37,7 @@ def test_reports_never_touch_captures(path: Path) -> None:
         scope = Scope(since_ns=T0, until_ns=T0 + 10**12, profile="cribl")
         assert reader.endpoints(scope) and reader.versions(scope) and reader.senders(scope)
         assert reader.fields(scope) and reader.boots()
-        assert len(statements) == 6
+        assert len(statements) == 7
         assert [s for s in statements if "FROM capture" in s or "JOIN capture" in s] == []
     finally:
         connection.close()
