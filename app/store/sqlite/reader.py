@@ -95,7 +95,9 @@ class Reader:
             size = min(2 * size, max(query.limit, _STRETCH))
 
     def _page(self, query: CaptureQuery, until: float) -> Page:
-        found, reached = search(self.connection, query, until)
+        by_class = any(term.name == "class" for term in query.terms)
+        words = self.words() if by_class else NO_WORDS
+        found, reached = search(self.connection, query, until, words)
         more = len(found) > query.limit or reached is not None
         found = found[: query.limit]
         behind = reached or (found[-1] if found else None)
