@@ -81,7 +81,7 @@ nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack,
 	LAYERS=all timeout 20m $(BIN)/python -m pytest --numprocesses auto --timeout 600 tests/unit/app/contract/masking/test_opening.py
 
 .PHONY: attacks
-attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
+attacks: $(VENV) ## attack a sidecar of 192 MiB in 50 ways, and print how it fared (root: also past CONNECT)
 	$(BIN)/python -m tests.bench.attacks
 
 # Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.
