@@ -49,7 +49,7 @@ def test_every_answered_request_meets_it_and_its_record_says_so(
 
 
 def test_it_ends_by_itself(tmp_path: Path) -> None:
-    end = datetime.now(UTC) + timedelta(seconds=12)
+    end = datetime.now(UTC) + timedelta(seconds=20)
     with sidecar(tmp_path, RULES, TELEMOCK_REHEARSE=f"500 until {end.isoformat()}") as running:
         request = b"GET /telemetry/index.html" + OVER
         assert running.raw(request).startswith(b"HTTP/1.1 500 ")
