@@ -16,6 +16,7 @@ from app.run import interception as way
 from app.run.allowed import Allowed, leads
 from app.run.descendants import named
 from app.run.perform import Performed
+from app.run.strict import PROXY
 from app.run.verdict import PASSED
 
 if TYPE_CHECKING:  # a second of its imports is only for who has a contract
@@ -34,10 +35,14 @@ _LISTED = 50  # of what was sent, in the text
 # What no question to the kernel sees, said in every statement.
 LIMITS = (
     "what another program of the machine sends because of a file, a pipe or shared memory is not "
-    "seen: schedulers and mail queues are looked at, other files are not",
+    "seen, nor what a device, a terminal or a message queue leads on: schedulers and mail queues "
+    "are looked at, other files are not",
     "what other programs of the machine fetch from a server of the command's is not seen; other "
     "machines cannot reach one",
-    "a program that rewrites the address of a datagram while the kernel asks about it is not seen",
+    "a program that exchanges address or socket of a call while the kernel asks about it is not "
+    "seen, but for TCP to this machine and by the sidecar",
+    "a command can change what telemock recorded of what is allowed: they are one user's files",
+    "who serves what is allowed may pass it on",
     "timing, and the sizes of what is allowed, can carry data",
 )
 
@@ -160,15 +165,21 @@ def _sent(
         of = counts[is_allowed]
         of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
-    recorded = set()
+    recorded: dict[int, set[str]] = {}
     for one in records:
         if one.client is not None:
-            recorded.add(one.client.port)
+            names = {one.host, one.destination.address if one.destination else ""}
+            recorded.setdefault(one.client.port, set()).update(names)
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
-    unrecorded = Counter(led for port, led in found.led.items() if port not in recorded)
+    unrecorded = Counter(
+        one
+        for port, led in found.led.items()
+        for one in led
+        if port not in recorded or (len(led) > 1 and not _to_one_of(one.to, recorded[port]))
+    )
     for passed, number in (found.passed + unrecorded).items():
         if passed.why in OUT:
             by = named([passed.program])
@@ -182,6 +193,11 @@ def _sent(
         for which in (False, True)
     )
     return sent, other
+
+
+def _to_one_of(led: str, hosts: set[str]) -> bool:
+    """Of a port that served several connections, one after the other."""
+    return led == PROXY or led.rpartition(":")[0].strip("[]") in hosts
 
 
 def _gaps(found: Performed, allowed: Allowed, more: Sequence[Gap]) -> list[Gap]:

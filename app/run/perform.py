@@ -55,7 +55,7 @@ class Performed:
     began_ns: int = 0
     profiles: Sequence[Profile] = ()
     transparent: bool = False
-    led: Mapping[int, Passed] = field(default_factory=dict)  # see app.run.strict
+    led: Mapping[int, Sequence[Passed]] = field(default_factory=dict)  # see app.run.strict
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -154,7 +154,7 @@ def performed(
         variables = _variables(environ, ca, proxy, route is not None, say)
         watch = Watch(route, ours, own, started, planted, servers.need)
         code = wait_for([*command], {**environ, **variables}, watch, output)
-        survivors = descendants.wait(wait, own, say)
+        survivors = descendants.wait(wait, own, say, watch.goes_on)
         passed, brought = watch.stop()
         ended = servers.started and servers.error is None and servers.sidecar.child.ended
         if ended:

@@ -141,10 +141,17 @@ def test_the_limits_are_always_said():
 
 
 def test_a_connection_without_a_record_is_sent_and_one_with_a_record_is_told_once():
-    led = {40001: Passed(interception.UNRECORDED, NODE, "203.0.114.9:443")}
+    led = {40001: [Passed(interception.UNRECORDED, NODE, "203.0.114.9:443")]}
     found = Performed(0, coverage=Coverage(complete=True, verdict="", how=""), led=led)
     one = request()
     assert gate.judge(found, (), Allowed([])).sent[0].how == interception.UNRECORDED
     one.client = Endpoint("127.0.0.1", 40001)
     outcome = gate.judge(found, [one], Allowed([]))
     assert [sending.how for sending in outcome.sent] == ["exchange"]
+    # The same port again, to somebody else: the record is of one of them.
+    led[40001].append(Passed(interception.UNRECORDED, NODE, f"{one.host}:443"))
+    outcome = gate.judge(found, [one], Allowed([]))
+    assert [sending.to for sending in outcome.sent] == [
+        f"{one.host} (127.116.0.1)",
+        "203.0.114.9:443",
+    ]
