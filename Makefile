@@ -79,9 +79,26 @@ nightly: $(VENV) ## the leak oracle with 100,000 requests made up, every attack,
 	$(BIN)/python -m tests.bench.attacks
 	EVERY_CLIENT=1 $(BIN)/python -m pytest --timeout 1800 tests/integration/test_learn.py
 	LAYERS=all timeout 20m $(BIN)/python -m pytest --numprocesses auto --timeout 600 tests/unit/app/contract/masking/test_opening.py
+	$(MAKE) --no-print-directory ci-runners
+
+# Runners of workflows and pipelines, and others' readers of our statements and SARIF.
+RUNNERS := $(CURDIR)/.venv/runners
+ACT := github.com/nektos/act@v0.2.89
+COSIGN := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
+
+.PHONY: ci-runners
+ci-runners: $(VENV) ## what ci/ holds on real runners (act, gitlab-ci-local), and cosign on a statement (root, go, npm, rsync)
+	@$(call HAS,go,act and cosign); $(call HAS,npm,gitlab-ci-local); \
+	  GOBIN=$(RUNNERS)/bin go install $(ACT); GOBIN=$(RUNNERS)/bin go install $(COSIGN); \
+	  npm install --prefix $(RUNNERS) --ignore-scripts --no-audit --no-fund --loglevel error \
+	    gitlab-ci-local@4.61.1 @microsoft/sarif-multitool-linux@5.7.0; \
+	  chmod +x $(RUNNERS)/node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool
+	PATH=$(RUNNERS)/bin:$(RUNNERS)/node_modules/.bin:$(RUNNERS)/node_modules/@microsoft/sarif-multitool-linux:$$PATH \
+	  $(BIN)/python -m pytest --timeout 3600 tests/integration/test_ci_runners.py \
+	  tests/unit/app/gate/test_statement.py tests/unit/app/run/test_outputs.py
 
 .PHONY: attacks
-attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
+attacks: $(VENV) ## attack a sidecar of 192 MiB in 50 ways, and print how it fared (root: also past CONNECT)
 	$(BIN)/python -m tests.bench.attacks
 
 # Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.

@@ -10,11 +10,10 @@ from typing import Any, cast
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.app_client.profiles import Profiles
 from addon.arrive.direct import DirectConnection
-from addon.arrive.endings import Ending, Met, ending, refused
+from addon.arrive.endings import Ending, Met, ending, refused, rehearsed
 from addon.arrive.memory import Memory
 from addon.arrive.proof import Proven
 from addon.arrive.splice import Link
@@ -28,14 +27,16 @@ from addon.mitm.modes import brought, destination_of, named_the_proxy
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import LineSource, Relay
 from addon.options import Options
+from addon.outbound import Outbound
 from addon.record.capture import DETAIL_CAP, Capture
 from addon.record.ship import Shipper
-from addon.target.dns import Address, Destinations, NotConnected, why
+from addon.target.dns import Address, Destinations, why
 from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.actions import Kind
+from app.contract.faults import HostFault
 from app.contract.lines import of_lines
-from app.contract.record import REASONS, Endpoint, Sender, cut
+from app.contract.record import REASONS, Endpoint, Program, Sender, cut
 from app.contract.rules import Decision
 from app.otel.metrics import Metrics
 from app.otel.sampling import Sampler
@@ -69,6 +70,7 @@ class Connections:
         self.memory = memory
         self.dns = dns
         self.authority = authority
+        self.outbound = Outbound(options, dns, self.names)
         self._io = io
         self.proven = Proven(options.ca_dir) if options.redirected else None
         if self.proven:
@@ -77,13 +79,15 @@ class Connections:
         self._lines: dict[str, list[LineSource]] = {}  # the same
         self.line_cap = options.body_cap
         self._met: dict[connection.Client, Met] = {}  # mitmproxy's, until they end
-        self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
         if brought(client):
             self.arrived()
         if self.capture.prefaces and named_the_proxy(client):
-            self.capture.prefaces.look_up(client.peername[:2])
+            self.capture.prefaces.look_up(client.peername[:2], client.sockname[:2])
+
+    def failure(self, host: str) -> HostFault | None:
+        return self.profiles.failure(host)
 
     def arrived(self, *, counted: bool = True) -> None:
         """Told of redirected connections; `addon.arrive.accept` calls it for its own."""
@@ -116,7 +120,8 @@ class Connections:
             met = self._met[client] = Met(io.reader if io else None)
         met.sent = sent
         if server.address:
-            met.host = self.dns.stands_for(server.address[0]) or server.address[0]
+            host, port = server.address[:2]
+            met.host = self.dns.stands_for((host, port)) or host
             met.destination = destination_of(client, server)
         return met
 
@@ -128,6 +133,9 @@ class Connections:
 
     def of_lines(self, hosts: Iterable[str], port: int) -> Decision | None:
         return of_lines(self.profiles.rules, hosts, port, self.options.mode)
+
+    def program(self, peer: Address, to: Address) -> Program | None:
+        return self.capture.program(peer, to)
 
     def unread(self) -> bool:
         return self.options.all_is_over
@@ -153,15 +161,7 @@ class Connections:
         """Decides again with the body."""
         self.exchanges.settle(exchange)
         if exchange.forwarded:
-            self.lead_out(exchange, flow)
-
-    def lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Reaches the real host through the egress proxy, if there is one."""
-        if self.options.egress and exchange.has_profile:
-            # A Server of its own: others of the same client may be answered by the mock.
-            flow.server_conn = connection.Server(
-                address=flow.server_conn.address, via=("http", self.options.egress.address)
-            )
+            self.outbound.lead_out(exchange, flow)
 
     def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
         return self.exchanges.unrouted(exchange, error)
@@ -222,34 +222,6 @@ class Connections:
         if direct.exchange is not None:
             direct.exchange.reason = REASON[bound]
 
-    async def server_connect(self, data: ServerConnectionHookData) -> None:
-        address, egress = data.server.address, self.options.egress
-        if address is None or address in (self.options.app_address, egress and egress.address):
-            return
-        host, port = address[0], address[1]
-        try:
-            found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except NotConnected as e:
-            data.server.error = f"{e.reason}: {e}"
-            raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
-        if found != (host, port):
-            self._asked_for[data.server.id] = (host, port)
-            data.server.address = found
-
-    def http_connect_upstream(self, connect: http.HTTPFlow) -> None:
-        """Authenticates the CONNECT request to the egress proxy."""
-        if self.options.egress and self.options.egress.authorization:
-            connect.request.headers["proxy-authorization"] = self.options.egress.authorization
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        # mitmproxy reuses a connection for a request whose address stands here: the host's name.
-        # It forbids the change on an open connection, where it would usually be a lie.
-        if asked_for := self._asked_for.pop(data.server.id, None):
-            data.server.__dict__["address"] = asked_for
-
-    def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        self._asked_for.pop(data.server.id, None)
-
     def tls_established_client(self, data: tls.TlsData) -> None:
         self._meet(data.context, 0).tls = data.ssl_conn
 
@@ -266,8 +238,11 @@ class Connections:
     def ended(self, direct: DirectConnection, how: str) -> None:
         """Records a connection of `addon.arrive.direct` that brought no request."""
         met = Met(host=direct.host, destination=endpoint(direct.destination), tls=direct.tls)
-        met.sent = len(direct.hello)
-        self._without_request(self._client(direct), met, ending(how, direct.tls))
+        met.sent = direct.sent
+        failing, found = direct.failing, ending(how, direct.tls)
+        if failing is not None:
+            found = rehearsed(failing.failure, how)
+        self._without_request(self._client(direct), met, found)
 
     @staticmethod
     def _client(direct: DirectConnection) -> connection.Client:

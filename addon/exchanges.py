@@ -99,6 +99,7 @@ class Exchanges:
             port=port,
             stands_for=client.sni or host,
             names=tuple(dict.fromkeys(names)),
+            program=self.capture.program(client.peername[:2], client.sockname[:2]),
         )
 
     def begin(self, line: Line, head: Head) -> Exchange | None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
-from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from addon import bounds as bounding
+from addon import listeners
 from addon.app_client import client
 from addon.bounds import Bounds
 from addon.supervisor import ENV_RESTARTED
@@ -29,7 +29,7 @@ from app.contract import faults, names, state
 from app.contract.actions import MODES, MODES_WANTED, Mode
 from app.contract.canary import setting as canary
 from app.contract.canary.spec import Spec
-from app.contract.dummies import PORTS_SETTING, PORTS_WANTED, parse_ports
+from app.contract.dummies import PORTS_SETTING
 from app.contract.instant import until
 from app.contract.record import BODY_CAP, Endpoint, Workload, short
 from app.contract.settings import (
@@ -38,7 +38,6 @@ from app.contract.settings import (
     LOG_LEVEL,
     Setting,
     SettingError,
-    listed,
     one_of,
     optional_path,
     port,
@@ -77,36 +76,6 @@ def _origin(value: str, *schemes: str) -> str:
 
 def _optional_port(value: str) -> int | None:
     return port(value) if value else None
-
-
-def _listeners(value: str) -> tuple[Endpoint, ...]:
-    """`127.0.0.1:17443,[::1]:17443`. Wildcards are refused: they would redirect into themselves."""
-    found = []
-    for item in listed(value):
-        host, _, number = item.rpartition(":")
-        host = host.strip("[]")
-        if not host or host in ("0.0.0.0", "::"):  # noqa: S104 - refused here
-            raise ValueError("ADDRESS:PORT")
-        found.append(Endpoint(host, port(number)))
-    return tuple(found)
-
-
-def _hosts(value: str) -> dict[str, str]:
-    """`ADDRESS=HOST`, comma separated: the dummy addresses that stand for telemetry hosts."""
-    found = {}
-    for item in listed(value):
-        address, _, host = item.partition("=")
-        if not address or not host:
-            raise ValueError("ADDRESS=HOST")
-        found[address.strip("[]")] = host.lower().rstrip(".")
-    return found
-
-
-def _loopback(value: str) -> dict[str, str]:
-    found = _hosts(value)
-    if not all(ip_address(address).is_loopback for address in found):
-        raise ValueError
-    return found
 
 
 def _seconds(value: str) -> float:
@@ -155,21 +124,14 @@ SETTINGS = (
             "too; by default TELEMOCK_CA_DIR."),
     Setting("TELEMOCK_MODE", "", one_of("", *MODES),
             "Replaces the action of every rule that mocks.", MODES_WANTED),
-    Setting("TELEMOCK_TRANSPARENT", "", _listeners,
-            "Where redirected connections arrive, for example 127.0.0.1:17443,[::1]:17443.",
-            "ADDRESS:PORT, comma separated, no wildcard address"),
-    Setting("TELEMOCK_LOOPBACK", "", _loopback,
-            "Loopback addresses and the telemetry hosts that /etc/hosts gives them: the sidecar "
-            "listens there, on 127.0.0.1 and on ::1, on ports 80 and 443 and those of "
-            "TELEMOCK_PORTS.",
-            "ADDRESS=HOST with addresses such as 127.0.0.2, comma separated"),
+    *listeners.SETTINGS,
     Setting("TELEMOCK_ALL_UNTIL", "", until,
             "When all connections are redirected: until when they are looked into. Later ones are "
             "relayed unread, those to telemetry hosts too. How long counts from the first start.",
             "a time such as 2026-01-31T12:00:00Z, or how long, such as 90m or 2h"),
     Setting("TELEMOCK_REHEARSE", "", faults.asked,
             "What the vendor's endpoints do instead of their answer, until when: "
-            f"{', '.join(faults.FAULTS)}. How long counts from the first start.", faults.WANTED),
+            f"{faults.IDS}. How long counts from the first start.", faults.WANTED),
     Setting("MITM_HOST", "127.0.0.1", str, "Address of the explicit proxy."),
     Setting("MITM_PORT", "", _optional_port,
             f"Port of the explicit proxy; by default {names.PORT_EXPLICIT_PROXY} without "
@@ -181,13 +143,6 @@ SETTINGS = (
     Setting("TELEMOCK_RESOLVE", "", resolve,
             "Where to connect instead of asking DNS, like curl's --resolve.",
             "HOST:PORT=ADDRESS:PORT, comma separated"),
-    Setting("TELEMOCK_HOSTS", "", _hosts,
-            "Dummy addresses and the telemetry hosts they stand for: a connection to one of them "
-            "names its host even without SNI, and is never made.",
-            "ADDRESS=HOST, comma separated"),
-    Setting(PORTS_SETTING, "", parse_ports,
-            "Other ports of telemetry hosts than 80 and 443 that the redirect leads here.",
-            PORTS_WANTED),
     Setting("TELEMOCK_UPSTREAM_CA", "", optional_path,
             "PEM file of certificates to trust towards real hosts, besides this system's."),
     Setting("TELEMOCK_EGRESS_PROXY", "", str,

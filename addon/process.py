@@ -33,11 +33,14 @@ from app.contract import presence, state
 from app.contract.actions import FORWARDED
 from app.contract.canary.spec import Spec
 from app.contract.dummies import with_ports
+from app.contract.faults import FAULTS
 from app.contract.files import tighten, write_whole
-from app.contract.names import DIR_SPOOL, HEADER_PRESENCE, METRICS
+from app.contract.metrics import METRICS
+from app.contract.names import DIR_SPOOL, HEADER_PRESENCE
 from app.contract.presence import UNLED, Presence
 from app.contract.record import CaptureRecord, bracketed
 from app.contract.rules import Bundle, RuleSet
+from app.contract.settings import SettingError
 from app.otel.export import Exporter
 from app.otel.metrics import Metrics
 
@@ -50,9 +53,10 @@ FILE_SIDECAR = "sidecar.json"  # a running sidecar's addresses, in TELEMOCK_DATA
 
 
 class Process:
-    """Raises OSError if a directory or file cannot be made or read."""
+    """Raises OSError if a directory or file cannot be made or read, SettingError."""
 
     def __init__(self, options: Options, bundle: Bundle | None = None) -> None:
+        _check_rehearsal(options)
         state.make(options.data)
         tighten(options.data / DIR_SPOOL, ("*",))
         self.options = options
@@ -326,6 +330,17 @@ def _search(
     from app.contract.canary.search import Search  # who looks for nothing does not load it
 
     return Search(spec, rules).record
+
+
+def _check_rehearsal(options: Options) -> None:
+    """Raises SettingError."""
+    found = options.rehearsed
+    if found and found.fails and not options.redirected:
+        raise SettingError(
+            f"TELEMOCK_REHEARSE is {found.fault}, which meets connections that a redirect brings, "
+            "and there is none\n\n"
+            f"hint: set TELEMOCK_TRANSPARENT or TELEMOCK_LOOPBACK, or one of {', '.join(FAULTS)}"
+        )
 
 
 def _metrics(redirected: bool) -> Metrics:

@@ -6,6 +6,7 @@ Used by `addon.process`, and by tests with a shipper of their own.
 from mitmproxy import platform
 
 from addon.app_client.profiles import Profiles
+from addon.arrive import loopback
 from addon.arrive.accept import Gate
 from addon.arrive.direct import Direct
 from addon.arrive.memory import Memory
@@ -47,7 +48,10 @@ class Wiring:
         router = Router(self._pool)
         self.exchanges = Exchanges(options, profiles, shipper, capture, sampler, router)
         memory = Memory(options.bounds, metrics)
-        dns = Destinations(options.resolve, options.stands_for, lambda: self.server.addresses())
+        dns = Destinations(
+            options.resolve, options.stands_for, lambda: self.server.addresses(),
+            loopback.of_ports(options.loopback, options.ports),
+        )  # fmt: skip
         self.connections = Connections(
             options, profiles, shipper, metrics, capture, sampler, self.exchanges, memory, dns,
             authority, lambda client: self.server.io(client),

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from app import auth
+from app import auth, retention
 from app.contract import presence, state
 from app.contract import rules as contract_rules
 from app.contract.account import LOST
@@ -31,7 +31,7 @@ from app.ingest.digest import digest
 from app.ingest.foreign import believable, timed
 from app.ingest.sidecars import Sidecars
 from app.ingest.writer import RecordWriter
-from app.logs.disk import lacking, too_small
+from app.logs.disk import lacking
 from app.logs.files import LogFiles
 from app.logs.masked import masked_logging
 from app.mock.mock import Mock
@@ -41,13 +41,13 @@ from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
-from app.report.classes import classed, counted, profiles_word
+from app.report.classes import counted, profiles_word
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
 from app.report.inbox import sentence
-from app.report.papers import Paper, papers_of
+from app.report.papers import papers_of
 from app.settings import Settings
-from app.store import Heard, Incoming, Store, StoreError, Told
+from app.store import Heard, Incoming, QueryError, Store, StoreError, Told
 from app.store.changes import InboxCounts
 from app.store.sqlite.repeated_lines import RepeatedLines
 from app.store.sqlite.store import SqliteStore
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from app.cluster.release import Release
 
 FLUSH_S = 10.0  # time for the mock's last records at shutdown
-_PRUNE_S = 60.0  # between two runs of retention
+_NOTE_S = 60.0  # between two notes of who was heard of
 _BATCHES = 4  # batches that are decoded at a time
 _GAUGES_S = 10.0  # between two updates of exported gauges, at most
 _EXPORT_S = 5.0  # time for the OTLP endpoint at shutdown
@@ -197,13 +197,16 @@ class Runtime:
                 arriving=self.arriving,
             )
             self.metrics.set("telemock.store.limit", settings.retention_size)
-            papers = self._expect()
-            fields = await asyncio.to_thread(self.store.fields)
-            self.writer.counting.known(counted(classed(fields, papers)))
+            self._expect()
             self.telemetry.start()
             self.writer.start()
             await self.note_presence()
-            parts = (self._watch(), self._prune(), self._look(), self._note())
+            parts = (
+                self._watch(),
+                retention.of_store(self.store, settings),
+                retention.of_logs(files, settings),
+                self._note(),
+            )
             tasks = [asyncio.create_task(part) for part in parts]
             if self.otel.metrics:
                 tasks.append(asyncio.create_task(self._measuring()))
@@ -263,25 +266,8 @@ class Runtime:
             error = self.profiles.error
             self.metrics.set("telemock.profiles.reload_failed", bool(error))
             if error and self.release is not None:
-                await self.release.warn(
-                    "TelemockProfileRefused",
-                    f"A profile is refused: {error}",
-                )
-
-    async def _prune(self) -> None:
-        settings = self.settings
-        max_age = settings.retention_days * 86400 or None
-        max_bytes = settings.retention_size or None
-        while max_age or max_bytes:
-            with contextlib.suppress(StoreError):  # full or broken: the writer and /ready report it
-                pruned = await asyncio.to_thread(
-                    self.store.prune, max_age_s=max_age, max_bytes=max_bytes
-                )
-                if pruned.captures:
-                    log.info("retention dropped %d captures", pruned.captures)
-                if pruned.more:
-                    continue
-            await asyncio.sleep(_PRUNE_S)
+                said = f"A profile is refused: {error}"
+                await self.release.warn("TelemockProfileRefused", said)
 
     async def _measuring(self) -> None:
         """Updates the gauges for export; for a scrape, the scrape does."""
@@ -292,15 +278,20 @@ class Runtime:
     async def measure(self) -> None:
         """Updates the gauges, and counts the requests that the mock handed over."""
         await asyncio.to_thread(self.telemetry.settle)
+        await asyncio.to_thread(self._count_fields)
         await self.health()  # sets the store's gauges
         for how, number in self.sidecars.counts()._asdict().items():
             self.metrics.set("telemock.sidecars", number, (how,))
         if self.release:
             self.metrics.set("telemock.tls.distrusted", self.release.certificate.distrusted())
 
+    def _count_fields(self) -> None:
+        with contextlib.suppress(StoreError, QueryError):  # /ready reports it
+            self.writer.counting.recounted(lambda: counted(self.store.fields()))
+
     async def _note(self) -> None:
         while True:
-            await asyncio.sleep(_PRUNE_S)
+            await asyncio.sleep(_NOTE_S)
             await self.note_presence()
             self.recent.note()
 
@@ -333,28 +324,11 @@ class Runtime:
         for reason in {*LOST, *before.lost, *now.lost}:
             show("telemock.records.lost", now.lost.get(reason, 0), (reason,))
 
-    def _expect(self) -> list[Paper]:
-        """Tells the counters of the profiles in use."""
-        papers = papers_of(self.profiles.written)
-        self.writer.counting.expect((p.id for p in self.rules.profiles), profiles_word(papers))
-        return papers
-
-    async def _look(self) -> None:
-        """Checks the log files' age and size, once a minute."""
-        settings = self.settings
-        limits = {settings.data: settings.retention_size, settings.logs: settings.logs_size}
-        with contextlib.suppress(OSError):
-            if told := too_small(limits):
-                log.warning(
-                    "%s; hint: lower TELEMOCK_RETENTION_SIZE or TELEMOCK_LOGS_SIZE, or enlarge it",
-                    told,
-                )
-        while True:
-            try:
-                await asyncio.to_thread(self.files.look)
-            except OSError as e:
-                log.warning("the log files cannot be looked at: %s", e.strerror)
-            await asyncio.sleep(_PRUNE_S)
+    def _expect(self) -> None:
+        """Tells the store and the counters of the profiles in use."""
+        classes = profiles_word(papers_of(self.profiles.written))
+        self.store.profiles_say(classes)
+        self.writer.counting.expect((p.id for p in self.rules.profiles), classes)
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""

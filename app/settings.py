@@ -4,22 +4,19 @@ Read by `app.main` and the CLI; `python -m app.settings` prints the table of doc
 with `--env` the text of `.env.example`. The sidecar has its own table (`python -m addon --help`).
 """
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
-from app import environment
+from app import environment, login
 from app.contract import dummies, state
 from app.contract.actions import MODES, MODES_TEXT, MODES_WANTED, Mode
 from app.contract.names import (
     DIR_PROFILES,
-    HEADER_LOGIN_SECRET,
     PORT_APP,
     PORT_APP_TLS,
     PORT_EXPLICIT_PROXY,
@@ -31,7 +28,6 @@ from app.contract.settings import (
     Setting,
     SettingError,
     flag,
-    listed,
     one_of,
     optional_path,
     port,
@@ -48,12 +44,6 @@ CLUSTER = "cluster"  # value of a server: the app in the kubeconfig's cluster
 SERVER_WANTED = "an http:// or https:// URL, cluster, or cluster:CONTEXT"
 
 _LOGS_LEAST = 1 << 20
-LOGIN_SECRET_LEAST = 16  # characters
-# Headers that no login proxy may name people in.
-_TAKEN = frozenset(
-    ("authorization", "cookie", "host", "origin", "content-type", "content-length",
-     "sec-fetch-site", "user-agent", HEADER_LOGIN_SECRET)
-)  # fmt: skip
 
 
 def _days(value: str) -> float:
@@ -104,17 +94,6 @@ def server(value: str) -> str:
     if value and value != CLUSTER and not value.startswith(f"{CLUSTER}:"):
         raise ValueError
     return value
-
-
-def _header(value: str) -> str:
-    name = value.strip().lower()
-    if name and (not re.fullmatch(r"[a-z0-9-]{1,64}", name) or name in _TAKEN):
-        raise ValueError
-    return name
-
-
-def _networks(value: str) -> tuple[dummies.Network, ...]:
-    return tuple(ip_network(text) for text in listed(value))
 
 
 TLS_SECRET = Setting(
@@ -237,28 +216,7 @@ SETTINGS = (
         "in a cluster; else they need TLS, and a token that may read captures.",
         "1 or 0",
     ),
-    Setting(
-        "TELEMOCK_LOGIN_HEADER", "", _header,
-        "In a cluster: header in which a login proxy (OpenID Connect) in front of the page names "
-        "the person, such as x-auth-request-email. Believed over TLS only, of requests that "
-        "TELEMOCK_LOGIN_FROM and TELEMOCK_LOGIN_SECRET let through, of which one must be set.",
-        "a header's name that means nothing else",
-    ),
-    Setting(
-        "TELEMOCK_LOGIN_FROM", "", _networks,
-        "Networks of the login proxy, comma separated: those of the connection's own peer.",
-        "networks such as 10.1.2.0/24, comma separated",
-    ),
-    Setting(
-        "TELEMOCK_LOGIN_SECRET", "", str,
-        f"Secret of at least {LOGIN_SECRET_LEAST} characters that the login proxy sends in the "
-        f"header {HEADER_LOGIN_SECRET}.",
-    ),
-    Setting(
-        "TELEMOCK_LOGIN_PREFIX", "", str,
-        "Put before the name that the login proxy gives, as the API server's "
-        "--oidc-username-prefix is: RoleBindings then name the same user.",
-    ),
+    *login.SETTINGS,
     HEALTH_HOSTS,
     Setting("POD_NAMESPACE", "", str, "Namespace of the app's own pod."),
     Setting("POD_NAME", "", str, "Name of the app's own pod, for what OpenTelemetry gets."),
@@ -344,7 +302,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if environ is None:
         environ = environment.client()
     values = read(SETTINGS, environ)
-    _check_login(values)
+    login.check(values)
     return Settings(
         environ=environ,
         mode=cast("Mode | None", values.pop("TELEMOCK_MODE") or None),
@@ -353,28 +311,6 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         logs_given=values.pop("TELEMOCK_LOGS"),
         **{name.removeprefix("TELEMOCK_").lower(): value for name, value in values.items()},
     )
-
-
-def _check_login(values: Mapping[str, Any]) -> None:
-    """Raises SettingError. No message names the secret."""
-    header, secret = values["TELEMOCK_LOGIN_HEADER"], values["TELEMOCK_LOGIN_SECRET"]
-    if secret and (len(secret) < LOGIN_SECRET_LEAST or not secret.isascii()):
-        raise SettingError(
-            f"TELEMOCK_LOGIN_SECRET has {len(secret)} characters, expected at least "
-            f"{LOGIN_SECRET_LEAST} of ASCII\n\nhint: openssl rand -base64 32 makes one"
-        )
-    if not header:
-        return
-    if not values["TELEMOCK_CLUSTER"]:
-        raise SettingError(
-            f"TELEMOCK_LOGIN_HEADER is {header!r}, and this is no cluster: nobody could say what "
-            "that person may read\n\nhint: leave it empty; `telemock open` opens the page"
-        )
-    if not (secret or values["TELEMOCK_LOGIN_FROM"]):
-        raise SettingError(
-            f"TELEMOCK_LOGIN_HEADER is {header!r}, and anybody could send it\n\n"
-            "hint: set TELEMOCK_LOGIN_SECRET, TELEMOCK_LOGIN_FROM, or both"
-        )
 
 
 def markdown(table: Sequence[Setting] = SETTINGS) -> str:

@@ -12,7 +12,8 @@
 #   GATE_SUBJECTS  what the statement is about: files or NAME@DIGEST, one a line
 #   GATE_KEY       file of the private key that signs the statement
 #   GATE_WAIT      seconds that processes which outlive the command are seen
-#   GATE_REPORTS   directory for the reports; telemock-reports
+#   GATE_REPORTS   directory for the reports: statement.json, gate.sarif, gate.junit.xml, summary.md;
+#                  telemock-reports
 #   GATE_SUMMARY   file that the summary, in Markdown, is added to; besides that in GATE_REPORTS
 #   GATE_INSTALL   a checkout of telemock to install; empty: telemock is in PATH
 #   GATE_PYTHON    the Python (3.12 or newer) that it is installed with; python3
@@ -52,7 +53,10 @@ fi
 
 mkdir -p -- "$reports"
 reports=$(cd -- "$reports" && pwd)
-arguments=(--statement "$reports/statement.json")
+statement=$reports/statement.json text=$reports/summary.md
+sarif=$reports/gate.sarif junit=$reports/gate.junit.xml
+rm -f -- "$statement" "$sarif" "$junit" "$text" # of another gate of this job
+arguments=(--statement "$statement" --sarif "$sarif" --junit "$junit" --markdown "$text")
 if [[ -n $contract ]]; then arguments+=(--contract "$contract"); else arguments+=(--nothing); fi
 [[ -z $key ]] || arguments+=(--key "$key")
 [[ -z $wait ]] || arguments+=(--wait "$wait")
@@ -66,30 +70,18 @@ done
 
 # Captures are private: they stay out of the reports, and go when the job ends.
 export TELEMOCK_DATA=$work/data TELEMOCK_LOGS=$work/logs
-mkfifo -- "$work/pipe"
-tee -- "$work/said" < "$work/pipe" >&2 &
-tee=$! code=0
-"$telemock" run "${arguments[@]}" -- bash -eo pipefail -c "$command" 2> "$work/pipe" || code=$?
-# A process that the command left behind may hold the pipe open for ever.
-for _ in {1..20}; do kill -0 "$tee" 2> /dev/null || break; sleep 0.1; done
-kill "$tee" 2> /dev/null || true
+# Some runners give a job sockets, which may lead anywhere: the command gets pipes.
+mkfifo -- "$work/out" "$work/err"
+cat < "$work/out" & relays=($!)
+cat < "$work/err" >&2 & relays+=($!)
+code=0
+"$telemock" run "${arguments[@]}" -- bash -eo pipefail -c "$command" \
+  < /dev/null > "$work/out" 2> "$work/err" || code=$?
+# A process that the command left behind may hold them open for ever.
+for _ in {1..100}; do kill -0 "${relays[@]}" 2> /dev/null || break; sleep 0.1; done
+kill "${relays[@]}" 2> /dev/null || true
 
-if [[ -n $contract ]]; then
-  for form in sarif junit markdown; do
-    "$telemock" contract check "--$form" --output "$reports/contract.$form" -- "$contract" > /dev/null || true
-  done
-fi
-
-# Four blanks make it text, whatever is in it.
-{
-  case $code in
-    121) echo '### telemock: the gate failed: something was sent' ;;
-    122) echo '### telemock: the gate is not passed: coverage is not complete' ;;
-    *) echo "### telemock: the command ended with $code" ;;
-  esac
-  echo
-  grep -a '^telemock: ' "$work/said" | head -n 50 | sed 's/^/    /' || true
-  if [[ -s $reports/contract.markdown ]]; then echo && cat -- "$reports/contract.markdown"; fi
-} > "$reports/summary.md"
-[[ -z $summary ]] || cat -- "$reports/summary.md" >> "$summary"
+[[ -s $text ]] ||
+  printf '## telemock: no verdict: it ended with %d, and the log says why\n' "$code" > "$text"
+[[ -z $summary ]] || cat -- "$text" >> "$summary"
 exit "$code"

@@ -38,8 +38,9 @@ def unscheduled_pod(api: KubeApi, namespace: str, name: str, account: str = "def
     return api.request("POST", place, {"metadata": {"name": name}, "spec": spec})
 
 
-def allow(api: KubeApi, name: str, user: str, verbs: list[str]) -> None:
-    """A ClusterRole and ClusterRoleBinding `name` for these verbs on captures; see `forbid`."""
+def allow(api: KubeApi, name: str, user: str, verbs: list[str], within: str = "") -> None:
+    """A ClusterRole for these verbs on captures, bound everywhere or `within` one namespace; see
+    `forbid`."""
     rule = {"apiGroups": ["telemock.io"], "resources": ["captures"], "verbs": verbs}
     api.request("POST", f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
     binding = {
@@ -47,26 +48,17 @@ def allow(api: KubeApi, name: str, user: str, verbs: list[str]) -> None:
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
     }
-    api.request("POST", f"{RBAC}/clusterrolebindings", binding)
+    api.request("POST", _bindings(within), binding)
 
 
-def forbid(api: KubeApi, name: str) -> None:
-    api.request("DELETE", f"{RBAC}/clusterrolebindings/{name}")
+def forbid(api: KubeApi, name: str, within: str = "") -> None:
+    api.request("DELETE", f"{_bindings(within)}/{name}")
     api.request("DELETE", f"{RBAC}/clusterroles/{name}")
 
 
-def allow_in(api: KubeApi, namespace: str, name: str, user: str, verbs: list[str]) -> None:
-    """A ClusterRole, and a RoleBinding to it in one namespace only; see `forbid_in`."""
-    rule = {"apiGroups": ["telemock.io"], "resources": ["captures"], "verbs": verbs}
-    api.request("POST", f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
-    binding = {
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    }
-    api.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
-
-
-def forbid_in(api: KubeApi, namespace: str, name: str) -> None:
-    api.request("DELETE", f"{RBAC}/namespaces/{namespace}/rolebindings/{name}")
-    api.request("DELETE", f"{RBAC}/clusterroles/{name}")
+def _bindings(namespace: str) -> str:
+    return (
+        f"{RBAC}/namespaces/{namespace}/rolebindings"
+        if namespace
+        else f"{RBAC}/clusterrolebindings"
+    )

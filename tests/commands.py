@@ -36,7 +36,7 @@ SAMPLES = {
 # Arguments and options without which a command does nothing.
 OPTIONS = {
     "inject": ["--values", "leader"],
-    "rehearse": ["--profile", "cribl"],
+    "rehearse": ["--profile", "cribl", "--", "true"],
     "captures tail": ["-F"],
     **{f"changes {verb}": ["1"] for verb in ("accept", "watch", "object", "reopen")},
 }

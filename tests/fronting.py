@@ -43,12 +43,13 @@ class Lab:
         self.sidecar, self.contexts, self.direct = wiring.sidecar, wiring.contexts, wiring.direct
         self.backs: list[bytes] = []
         self.given: list[socket.socket] = []  # the listener's ends
+        self.host = HOST  # for which their destination stands
         self.listener = Listener("127.0.0.1", 0, self._enter)
         self.address = self.listener.sockets[0].getsockname()
 
     def _enter(self, client: socket.socket, peer: tuple[str, int]) -> None:
         self.given.append(client)
-        self.direct.take(client, peer, DESTINATION, HOST, self.backs.append)
+        self.direct.take(client, peer, DESTINATION, self.host, self.backs.append)
 
     @property
     def records(self) -> list[CaptureRecord]:

@@ -211,6 +211,135 @@ HOSTILE: dict[str, tuple[Any, str, str]] = {
         '{"log":{"entries":[' + _FIRST + ',{"request":{"url":"https://a.test/","url":"https://b.test/"}}]}}',
         "log.entries[1]", "the key 'url' stands twice",
     ),
+    "a number of what was left out that is none": (
+        {"log": {"entries": [], "_left_out": {"line": -1}}}, "log._left_out[...]", "`int` >= 0",
+    ),
+    "a log twice": (
+        '{"log":{"entries":[]},"log":{"entries":[' + _FIRST + "]}}", "",
+        "the key 'log' stands twice",
+    ),
+    "entries twice": (
+        '{"log":{"entries":[],"x":1,"entr\\u0069es":[' + _FIRST + "]}}", "log",
+        "the key 'entries' stands twice",
+    ),
+    "a time of year 0": (
+        changed("startedDateTime", "0000-01-01T00:00:00Z"), "log.entries[1].startedDateTime", "is",
+    ),
+    "a time of year 9999": (
+        changed("startedDateTime", "9999-12-31T23:59:59Z"), "log.entries[1].startedDateTime", "is",
+    ),
+    "a time in other digits": (
+        changed("startedDateTime", "\u0662026-01-01"), "log.entries[1].startedDateTime", "is not",
+    ),
+    "a time of another place": (
+        changed("startedDateTime", "2026-01-01T00:00:00+99:99"), "log.entries[1].startedDateTime",
+        "is not a time",
+    ),
+    "two marks of byte order": (b"\xef\xbb\xbf" * 2 + b"{}", "", "is not valid JSON"),
+    "UTF-16 without a mark": (json.dumps(har()).encode("utf-16-le"), "", "is not valid JSON"),
+    "UTF-32": (json.dumps(har()).encode("utf-32"), "", "is not valid JSON"),
+    "NUL behind it": (json.dumps(har()).encode() + bytes(9), "", "trailing characters"),
+    "NUL within a word": (
+        json.dumps(har(entry())).encode().replace(b"POST", b"PO\0ST"), "", "invalid character",
+    ),
+    "bzip2": (b"BZh91AY&SY" + bytes(50), "", "is not valid JSON"),
+    "xz": (b"\xfd7zXZ\0" + bytes(50), "", "is not valid JSON"),
+    "YAML with a tag": (
+        b"log:\n  entries: !!python/object/apply:os.system ['id']\n", "", "is not valid JSON",
+    ),
+    "YAML with aliases": (b"a: &a [x,x]\nb: [*a,*a]\n", "", "is not valid JSON"),
+    "XML with an entity": (
+        b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>', "",
+        "is not valid JSON",
+    ),
+    "pickle": (b"\x80\x04\x95cos\nsystem\n", "", "is not valid JSON"),
+    "a status of 400 digits": (
+        changed("response.status", 10**400), "log.entries[1].response.status", "is no HTTP status",
+    ),
+    "a status without end": (
+        json.dumps(changed("response.status", 7777)).replace("7777", "1e400"),
+        "log.entries[1].response.status", "inf: expected `int | null`",
+    ),
+    "a status with a fraction": (
+        changed("response.status", 200.5), "log.entries[1].response.status", "200.5: expected",
+    ),
+    "a status that is true": (
+        changed("response.status", True), "log.entries[1].response.status", "True: expected",
+    ),
+    "a duration that is NaN": (json.dumps(changed("time", float("nan"))), "", "is not valid JSON"),
+    "an encoding that is a list": (
+        changed("response.content", {"encoding": ["base64"]}),
+        "log.entries[1].response.content.encoding", "['base64']: expected",
+    ),
+    "base64 of other letters": (
+        changed("response.content", {"text": "\u00c4\u00e4==", "encoding": "base64"}),
+        "log.entries[1].response.content.text", "is not base64",
+    ),
+    "a content that is a list": (
+        changed("response.content", []), "log.entries[1].response.content", "[]: expected `object",
+    ),
+    "a text that is a number": (
+        changed("response.content.text", 1), "log.entries[1].response.content.text", "1: expected",
+    ),
+    "a comment that is a number": (
+        changed("response.content.comment", 5), "log.entries[1].response.content.comment",
+        "5: expected",
+    ),
+    "headers that are texts": (
+        changed("request.headers", ["a: b"]), "log.entries[1].request.headers[0]",
+        "'a: b': expected",
+    ),
+    "a header whose name is null": (
+        changed("request.headers", [{"name": None}]), "log.entries[1].request.headers[0].name",
+        "None: expected `str`",
+    ),
+    "a URL with port 65536": (
+        changed("request.url", "https://a.test:65536/"), "log.entries[1].request.url", "is not a",
+    ),
+    "a URL with port -1": (
+        changed("request.url", "https://a.test:-1/"), "log.entries[1].request.url", "is not a URL",
+    ),
+    "a URL with a port in other digits": (
+        changed("request.url", "https://a.test:\u0664/"), "log.entries[1].request.url", "is not a",
+    ),
+    "a URL that is an object": (
+        changed("request.url", {"a": 1}), "log.entries[1].request.url", "{'a': 1}: expected `str`",
+    ),
+    "a URL with other slashes": (
+        changed("request.url", "https:\\\\a.test\\x"), "log.entries[1].request.url", "is not a URL",
+    ),
+    "a host that is turned around": (
+        changed("request.url", "https://\u202eevil.test/"), "log.entries[1].request.url",
+        "is not a",
+    ),
+    "a host with a template": (
+        changed("request.url", "https://{{x}}.test/"), "log.entries[1].request.url", "is not a URL",
+    ),
+    "a host with NUL": (
+        changed("request.url", "https://a\0.test/"), "log.entries[1].request.url", "is not a URL",
+    ),
+    "a host with a star": (
+        changed("request.url", "https://*.test/"), "log.entries[1].request.url", "is not a URL",
+    ),
+    "a host with a zone": (
+        changed("request.url", "https://[fe80::1%25eth0]/"), "log.entries[1].request.url", "is not",
+    ),
+    "a host of 400 labels": (
+        changed("request.url", f"https://{'a.' * 400}test/"), "log.entries[1].request.url",
+        "is not",
+    ),
+    "a method in wide letters": (
+        changed("request.method", "\uff27\uff25\uff34"), "log.entries[1].request.method",
+        "is no HTTP",
+    ),
+    "a method without a letter": (
+        changed("request.method", ""), "log.entries[1].request.method", "'' is no HTTP method",
+    ),
+    "a version that is an object": (
+        changed("request.httpVersion", {}), "log.entries[1].request.httpVersion", "{}: expected",
+    ),
+    "a log that is a list": ({"log": [har()["log"]]}, "log", "expected `object`"),
+    "entries in a list": (har([entry()]), "log.entries[0]", "expected `object`"),
     "a number of 5,000 digits": (
         '{"log":{"entries":[{"time":' + "9" * 5_000 + "}]}}", "log.entries[0]", "cannot be read",
     ),

@@ -18,7 +18,7 @@ import msgspec
 from addon.app_client.client import ANSWER_CAP, AppApi, Backoff
 from app import contract
 from app.contract.actions import DENIED, FORWARDED, Mode
-from app.contract.faults import Rehearsed
+from app.contract.faults import HostFault, Rehearsed
 from app.contract.masking.bounds import Count
 from app.contract.masking.masker import Masker
 from app.contract.matching import Host
@@ -97,6 +97,11 @@ class Profiles:
         if active.rehearsed is None or self._rehearsed is None or self._rehearsed.is_over:
             return active.rules
         return active.rehearsed
+
+    def failure(self, host: str) -> HostFault | None:
+        """The failure that connections to the host meet now; none if no profile names it."""
+        found = self._rehearsed.of_host(host) if self._rehearsed else None
+        return found if found and self.active.rules.of_host(host) else None
 
     @property
     def masker(self) -> Masker:

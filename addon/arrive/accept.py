@@ -15,7 +15,8 @@ from typing import Any
 
 from mitmproxy import platform
 
-from addon.arrive.direct import ConnectionEvents, Direct
+from addon.arrive.direct import Direct
+from addon.arrive.events import ConnectionEvents
 from addon.arrive.prefaces import Prefaces
 from addon.arrive.splice import Link, Splicer
 from addon.target.dns import Address, Destinations
@@ -72,7 +73,7 @@ class Gate:
         self, client: socket.socket, peer: Address, destination: Address, serve: Serve
     ) -> None:
         """Passes on a connection that may carry telemetry."""
-        host = self._names.stands_for(destination[0]) or destination[0]
+        host = self._names.stands_for(destination) or destination[0]
         self._direct.take(client, peer, destination, host, partial(self._hand, client, serve))
 
     def end(self) -> None:

@@ -13,24 +13,28 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Protocol
 
 from mitmproxy.connection import Client
 
-from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RST, SHUTDOWN
+from addon.arrive.endings import FIN, GOODBYE, HERE, IDLE, RESETS, RST, SHUTDOWN
+from addon.arrive.events import ConnectionEvents
+from addon.arrive.failing import Failing
 from addon.arrive.memory import Guest, Memory
-from addon.arrive.splice import IDLE_SECONDS, SWEEP_S, Link
+from addon.arrive.send_buffer import SendBuffer
+from addon.arrive.splice import IDLE_SECONDS, LINGER, SWEEP_S
 from addon.arrive.turns import Turns
 from addon.exchange.conversation import Answers, Conversation, Stage
 from addon.exchange.endpoint import endpoint
 from addon.exchange.exchange import Exchange, Line
-from addon.target.dns import Address
+from addon.target.dns import Address, Ends
 from addon.target.first_bytes import Verdict, judge
 from addon.target.hello import Hello, look
 from addon.tls.connection import RECORD, Connection
+from app.contract.faults import HostFault
 from app.contract.names import REDIRECT_PROOF
 from app.contract.record import Endpoint, Tls, short
 
@@ -43,27 +47,6 @@ _nothing: Back = lambda data: None  # noqa: E731 - the last step
 _numbers = count(1)
 
 
-class ConnectionEvents(Protocol):
-    """The questions and events of accepted connections; `addon.connections` implements it."""
-
-    # True if a profile names the host.
-    def names(self, host: str) -> bool: ...
-    # True if a rule takes what is no HTTP at one of these hosts, on this port.
-    def takes_lines(self, hosts: Iterable[str], port: int) -> bool: ...
-    # True once the time is over in which redirected connections are read.
-    def unread(self) -> bool: ...
-    # True if one of these hosts refuses what cannot be judged.
-    def fails_closed(self, hosts: Iterable[str]) -> bool: ...
-    # Told of each redirected connection; `counted` if it belongs in the metric.
-    def arrived(self, *, counted: bool = True) -> None: ...
-    # Records that the connection brought no request.
-    def ended(self, connection: "DirectConnection", how: str) -> None: ...
-    # Counts and records that a bound ended the connection.
-    def evicted(self, connection: "DirectConnection", bound: str) -> None: ...
-    # Records a relayed connection. Called in the splicer's thread.
-    def left(self, link: Link) -> None: ...
-
-
 class Direct:
     """Runs in the event loop. `context_of` gets the SNI and the host that it means, `leave` gives
     the connection's TLS to mitmproxy, `answers` decides and answers."""
@@ -72,12 +55,12 @@ class Direct:
         self,
         events: ConnectionEvents,
         context_of: Callable[[str, str], ssl.SSLContext],
-        leave: Callable[[Address, Connection], None],
+        leave: Callable[[Ends, Connection], None],
         answers: Answers,
         memory: Memory,
     ) -> None:
         self.events, self.context_of, self.leave, self.answers = events, context_of, leave, answers
-        self.memory, self.turns = memory, Turns()
+        self.memory, self.turns, self.failing = memory, Turns(), Failing(events.failure)
         self.connections: set[DirectConnection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -97,6 +80,8 @@ class Direct:
         self.connections.add(connection)
         if not self.memory.enter(connection):
             connection.close()
+        else:
+            self.failing.accepted(connection)
 
     def end(self) -> None:
         if self._sweeping is not None:
@@ -133,11 +118,12 @@ class DirectConnection(Guest):
         self._direct, self._socket, self._back = direct, client, back
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], None] = self._first
-        self.hello = b""  # the first bytes, from which mitmproxy would start
+        self.hello, self.sent = b"", 0  # the first bytes, from which mitmproxy would start; all
+        self.failing: HostFault | None = None  # a rehearsal's
         self._asking: asyncio.Task[None] | None = None  # until `_replied`
-        self._unsent, self._weighed = bytearray(), 0  # the second: as `memory` last saw it
+        self._out, self._weighed = SendBuffer(client, self._sent), 0  # as `memory` last saw it
         self._drained: Callable[[], None] | None = None  # the next step once all is sent
-        self._open, self._gone = True, False  # gone: a write failed, as the client reset it
+        self._open = True
         self.client: Client | None = None  # as mitmproxy would know it, for records
         self._loop.add_reader(client, self._readable)
 
@@ -150,6 +136,8 @@ class DirectConnection(Guest):
             self._talk.leave()
         if how and (self._take != self._go_on or not self._talk.begun):
             self._direct.events.ended(self, how)
+        if how in RESETS:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         self._socket.close()
         self._dissolve()
 
@@ -163,12 +151,12 @@ class DirectConnection(Guest):
         self._open = False
         self._direct.connections.discard(self)
         self._direct.memory.leave(self)
+        self._direct.failing.leave(self)
         self._loop.remove_reader(self._socket)
-        if self._unsent:
-            self._loop.remove_writer(self._socket)
+        self._out.close()
 
     def _readable(self) -> None:
-        how = RST if self._gone else FIN
+        how = RST if self._out.gone else FIN
         try:
             data = self._socket.recv(SIZE)
         except (BlockingIOError, InterruptedError):
@@ -176,6 +164,7 @@ class DirectConnection(Guest):
         except OSError:
             data, how = b"", RST
         self.active = time.monotonic()
+        self.sent += len(data)
         if data:
             self._safely(self._take, data)
         else:
@@ -207,7 +196,7 @@ class DirectConnection(Guest):
 
     def held(self) -> int:
         kept = self._talk.held + self._tls.waiting if self._take == self._go_on else 0
-        return kept + len(self.hello) + len(self._unsent)
+        return kept + len(self.hello) + len(self._out.unsent)
 
     def stages(self) -> dict[Stage, int]:
         if self._take == self._go_on:
@@ -223,14 +212,23 @@ class DirectConnection(Guest):
             self._weighed = held
             self._direct.memory.weigh(self)
 
+    def fail(self, alert: bytes) -> None:
+        """Answers nothing from now on, or with no more than this alert."""
+        self.hello, self._take = b"", _nothing
+        if alert and self._out.send(alert):
+            with suppress(OSError):  # reset meanwhile
+                self._socket.shutdown(socket.SHUT_WR)
+
     # The steps that take the client's bytes, one after the other.
 
     def _first(self, data: bytes) -> None:
         self.hello += data
+        events, failing = self._direct.events, self._direct.failing
         if self.hello == REDIRECT_PROOF:
             self.close("")
             return
-        events = self._direct.events
+        if failing.meets(self, self.hello):
+            return
         if events.unread() or events.takes_lines((self.host,), self.destination[1]):
             self._hand_over()
             return
@@ -241,11 +239,13 @@ class DirectConnection(Guest):
         found = judge(self.hello, self.host, events.names)
         if isinstance(found, Verdict):
             names = (found.sni, found.host, self.host)
+            self.host, self.sni = found.host, found.sni
+            if failing.meets(self, self.hello):
+                return
             if not found.tls or found.h2 or events.takes_lines(names, self.destination[1]):
                 self._hand_over()
                 return
             self.names = tuple(dict.fromkeys(filter(None, names)))
-            self.host, self.sni = found.host, found.sni
             context = self._direct.context_of(found.sni or self.destination[0], found.host)
             self.tls = self._tls = Connection(context)
             self._take = self._shake
@@ -278,7 +278,7 @@ class DirectConnection(Guest):
         self._follow()
 
     def _again(self) -> None:
-        if self._open and not self._unsent:
+        if self._open and not self._out.unsent:
             self._loop.add_reader(self._socket, self._readable)
             self._safely(self._resume)
             self._weigh()
@@ -296,7 +296,7 @@ class DirectConnection(Guest):
             # later in any case: after this assignment, and never from within itself.
             self._asking = self._loop.create_task(self._direct.answers.ask_app(talk.asked))
             self._asking.add_done_callback(self._replied)
-        elif talk.blocked and not self._unsent and not self._gone:
+        elif talk.blocked and not self._out.unsent and not self._out.gone:
             # Others have their turn: what the client sends meanwhile stays in the kernel.
             self._loop.remove_reader(self._socket)
             self._direct.turns.later(self._again)
@@ -328,6 +328,7 @@ class DirectConnection(Guest):
             port=self.destination[1],
             stands_for=self.host,
             names=self.names,
+            program=self._direct.events.program(self.peer, self.destination),
         )
 
     def _hand_over(self) -> None:
@@ -340,7 +341,7 @@ class DirectConnection(Guest):
         if opened:
             self._tls.answered = self._talk.begun
             self._tls.leave(self._talk.over or b"")
-            self._direct.leave(self.peer, self._tls)
+            self._direct.leave((self.peer, self.destination), self._tls)
         begun, self.hello = self.hello, b""
         self._back(begun)
         self._dissolve()
@@ -352,38 +353,18 @@ class DirectConnection(Guest):
         self._flush()
 
     def _flush(self) -> None:
-        data = self._tls.out()
-        if not data or self._unsent:
-            self._unsent += data
+        if self._out.send(self._tls.out()):
             return
-        sent = self._write(data)
-        if sent < len(data):
-            self._unsent += data[sent:]
-            # Back-pressure: stop reading until the client has drained its answers.
-            if self._take == self._go_on:
-                self._talk.blocked = True
+        # Until the next read reports that the client is gone, no request is answered.
+        if self._take == self._go_on:
+            self._talk.blocked = True
+        if self._out.unsent:  # back-pressure: stop reading until the client has drained its answers
             self._loop.remove_reader(self._socket)
-            self._loop.add_writer(self._socket, self._writable)
 
-    def _write(self, data: bytes | bytearray) -> int:
-        try:
-            return self._socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:  # the next read reports it, and until then no request is answered
-            self._gone = True
-            if self._take == self._go_on:
-                self._talk.blocked = True
-            return len(data)
-
-    def _writable(self) -> None:
-        del self._unsent[: self._write(self._unsent)]
-        if self._unsent:
-            return
-        self._loop.remove_writer(self._socket)
+    def _sent(self) -> None:
         if self._drained is not None:
             self._safely(self._drained)
-        elif self._take == self._go_on and not self._gone:
+        elif self._take == self._go_on and not self._out.gone:
             self._direct.turns.later(self._again)  # reads again, once all before is answered
         else:
             self._loop.add_reader(self._socket, self._readable)
@@ -394,7 +375,7 @@ class DirectConnection(Guest):
         self._go_on(b"")
 
     def _when_drained(self, then: Callable[[], None]) -> None:
-        if self._unsent:
+        if self._out.unsent:
             self._drained = then
         else:
             then()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from addon.tls.connection import Connection
+from app.contract.faults import REHEARSED, HostFailure
 from app.contract.record import Endpoint, Kind
 
 SOON_S = 2.0  # after a handshake, for a client that checks the certificate on a busy machine
@@ -27,6 +28,10 @@ GOODBYE = "the client ended TLS (close_notify)"
 IDLE = "the sidecar closed the connection, which was idle"
 SHUTDOWN = "the sidecar was stopped"
 HERE = "the sidecar closed the connection"
+RESET = "the sidecar reset the connection"
+OVER = "the sidecar reset the connection, as its time was over"
+CROWDED = "the sidecar reset the connection, as it was the oldest of too many"
+RESETS = frozenset((RESET, OVER, CROWDED))
 _BY_CLIENT = frozenset((FIN, RST, GOODBYE))
 
 
@@ -77,6 +82,11 @@ def ending(how: str, tls: Connection | None) -> Ending:
         detail = f"{how} {passed * 1000:.0f} ms after the handshake"
         return Ending("tls_rejected", "closed_after_handshake", detail)
     return Ending("failed", "no_request", f"{tls.error}; {how}" if tls.error else how)
+
+
+def rehearsed(failure: HostFailure, how: str) -> Ending:
+    """The ending of a connection that met a rehearsal's failure."""
+    return Ending("refused", REHEARSED, f"{REHEARSED}: {failure}; {how}")
 
 
 def refused(error: str) -> Ending:

@@ -49,6 +49,21 @@ def addresses(
     return list(dict.fromkeys(found))
 
 
+def of_ports(hosts: Mapping[str, str], more: Mapping[str, Sequence[int]]) -> dict[Address, str]:
+    """The hosts of the shared addresses, where a port is one host's alone: a client that takes one
+    of them and names no host means that one."""
+    found: dict[int, list[str]] = {}
+    for host in dict.fromkeys(hosts.values()):
+        for port in more.get(host, ()):
+            found.setdefault(port, []).append(host)
+    return {
+        (address, port): of[0]
+        for port, of in found.items()
+        for address in (LOOPBACK_IPV6, LOOPBACK_MAPPED)
+        if len(of) == 1
+    }
+
+
 async def prove(listeners: Iterable[Address]) -> None:
     """Raises NotProved unless a connection to each of them arrives here, and not elsewhere."""
     for address in listeners:

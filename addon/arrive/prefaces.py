@@ -11,20 +11,23 @@ import socket
 from addon.target.dns import Address
 from app.contract import processes
 from app.contract.preface import MOST, decode
-from app.contract.record import Endpoint, Program
+from app.contract.record import Program
 
 _PATIENCE_S = 5  # for which the kernel keeps a connection that has not begun with its line
 _DEFER_ACCEPT = getattr(socket, "TCP_DEFER_ACCEPT", 0)
 
 
 class Prefaces:
-    """By the client's address, of which the kernel has as many as ports. `run` is the process id of
-    `telemock run`, whose descendants the clients are."""
+    """Connections by both ends: the kernel gives one local port to several at once, and again.
+    `run` is the process id of `telemock run`, whose descendants the clients are."""
 
     def __init__(self, run: int) -> None:
         self._run = run
-        self._to: dict[Address, Address] = {}
-        self._programs: dict[Address, Program] = {}
+        self._to: dict[int, Address] = {}  # by file descriptor, while it is open
+        # The latest of each client's address, of which the kernel has as many as ports: where it
+        # was going, and who made it.
+        self._led: dict[Address, tuple[Address, Program]] = {}
+        self._to_proxy: dict[Address, tuple[Address, Program]] = {}
 
     @staticmethod
     def prepare(listener: socket.socket) -> None:
@@ -42,22 +45,27 @@ class Prefaces:
             client.recv(length)
         except OSError:
             return False
-        self._to[peer] = preface.to.address, preface.to.port
-        self._programs[peer] = preface.of
+        to = self._to[client.fileno()] = preface.to.address, preface.to.port
+        self._led[peer] = to, preface.of
         return True
 
     def original_addr(self, client: socket.socket) -> Address:
         """In the place of mitmproxy's function of this name, which asks the kernel's NAT."""
-        return self._to[client.getpeername()[:2]]
+        return self._to[client.fileno()]
 
-    def look_up(self, peer: Address) -> None:
-        """Finds the program that has the socket of this address, if it is one of the run's."""
-        self._programs.pop(peer, None)
-        inode = next((row.inode for row in processes.tcp() if row.own == peer), 0)
+    def look_up(self, peer: Address, proxy: Address) -> None:
+        """Finds the program that is connected from here to the proxy, if it is one of the run's."""
+        self._to_proxy.pop(peer, None)
+        ends = peer, proxy
+        inode = next((row.inode for row in processes.tcp() if (row.own, row.peer) == ends), 0)
         for pid in processes.descendants(self._run) if inode else ():
             if pid != os.getpid() and inode in processes.sockets_of(pid):
-                self._programs[peer] = Program(processes.name_of(pid), pid)
+                self._to_proxy[peer] = proxy, Program(processes.name_of(pid), pid)
                 return
 
-    def program(self, client: Endpoint | None) -> Program | None:
-        return self._programs.get((client.address, client.port)) if client else None
+    def program(self, peer: Address, to: Address) -> Program | None:
+        """`to` is where the connection was going, or the proxy."""
+        for latest in (self._led, self._to_proxy):
+            if (found := latest.get(peer)) and found[0] == to:
+                return found[1]
+        return None

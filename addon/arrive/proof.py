@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 
 FILE_PROVEN = "redirect.proven"  # beside the authority's key, in a pod's memory volume
 

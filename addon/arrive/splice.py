@@ -35,7 +35,7 @@ _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _ANY = -1  # in place of a file descriptor
 _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
-_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: close sends a reset
+LINGER = struct.pack("ii", 1, 0)  # for SO_LINGER: close sends a reset
 
 log = logging.getLogger(__name__)
 
@@ -344,7 +344,7 @@ class Splicer:
                 continue
             self._links.pop(end.fileno(), None)
             if reset:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
             end.close()
         for way in link.ways or ():
             if way.pipe is not None:

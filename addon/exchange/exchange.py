@@ -17,7 +17,7 @@ from addon.bounds import BYTES_A_FIELD
 from addon.exchange.reply import Reply
 from app.contract.actions import FORWARDED, Action
 from app.contract.canonical import hosts_in, pairs_of
-from app.contract.record import Endpoint, Pair, Tls, first
+from app.contract.record import Endpoint, Pair, Program, Tls, first
 from app.contract.rules import Decision, RuleSet, Seen
 from app.otel import ids
 from app.otel.sampling import Sampler
@@ -162,6 +162,7 @@ class Line(NamedTuple):
     port: int
     stands_for: str  # the host, where the request does not say it: the SNI or the destination
     names: tuple[str, ...] = ()  # every one that the connection carries
+    program: Program | None = None  # the client's, on a laptop
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from addon.exchange.reply import Reply, static
 from app.contract import names
 from app.contract.actions import ANSWERED
 from app.contract.answer import BLOCKED, NO_TRAILERS, UNJUDGED
+from app.contract.faults import REHEARSED
 from app.contract.rules import Answer
 
 ANSWER_SECONDS = 5.0  # for the app's answer, above the rule's own delay
@@ -32,7 +33,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 
 
-REHEARSED = "rehearsal: not the usual answer"  # a record's detail
+_UNUSUAL = f"{REHEARSED}: not the usual answer"  # a record's detail
 _ERROR = names.HEADER_ERROR.encode()
 _INTERNAL = frozenset(name.encode() for name in names.HEADERS_INTERNAL)
 _NOT_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
@@ -65,7 +66,7 @@ class Router:
         if at_once is not None or rule is None:  # without a rule it is at once
             return at_once or failed(exchange.seen.method)
         if rule.answer_at == "rehearsal":
-            exchange.asked, exchange.detail = now(), REHEARSED
+            exchange.asked, exchange.reason, exchange.detail = now(), REHEARSED, _UNUSUAL
             return await self._static(exchange, rule.answer)
         try:
             answered = await self._ask(exchange, rule.answer)
@@ -99,7 +100,7 @@ class Router:
             return None
         exchange.answered_by = "sidecar"
         if rule is not None and rule.answer_at == "rehearsal":
-            exchange.detail = REHEARSED
+            exchange.reason, exchange.detail = REHEARSED, _UNUSUAL
         return static(answer, exchange.seen.method)
 
     async def takes_over(self) -> bool:

@@ -19,7 +19,7 @@ from mitmproxy.connection import Client, ConnectionState
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 
-from addon.target.dns import Address
+from addon.target.dns import Ends
 from addon.tls.connection import Connection
 from addon.tls.constraints import of_certificate
 from app.contract import signing
@@ -40,7 +40,7 @@ class Contexts:
         self.tls_config = TlsConfig()
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
         self._until = time.monotonic() + _RENEWED_S
-        self._left: dict[Address, Connection] = {}  # from `leave`, by the client's address
+        self._left: dict[Ends, Connection] = {}  # from `leave`
 
     def prepare(self, hosts: Iterable[str]) -> None:
         """Makes the contexts of these hosts."""
@@ -86,13 +86,13 @@ class Contexts:
             host = name
         return name, host
 
-    def leave(self, peer: Address, connection: Connection) -> None:
-        """Keeps a TLS connection for mitmproxy's connection with this client, which comes next."""
-        self._left[peer] = connection
+    def leave(self, ends: Ends, connection: Connection) -> None:
+        """Keeps a TLS connection for mitmproxy's between the same ends, which comes next."""
+        self._left[ends] = connection
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         client, server = data.context.client, data.context.server
-        if left := self._left.pop(client.peername[:2], None):
+        if left := self._left.pop((client.peername[:2], client.sockname[:2]), None):
             data.ssl_conn = cast(Any, left)
             return
         to_proxy = isinstance(data.context.layers[0], modes.HttpProxy) and not server.address

@@ -23,7 +23,7 @@ from app.contract.rules import Decision
 
 LONGEST = 16 << 20  # bytes of a line after which its connection is closed, if it is read here
 LOOK = 1024  # bytes without a line's end after which the next look waits for one
-_HTTP2 = b"PRI * HTTP/2.0\r\n"  # a client's first bytes; without TLS its layer refuses it
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # the first bytes of a client that knows beforehand
 
 
 class Lines(LineSource):
@@ -96,10 +96,12 @@ class Lines(LineSource):
             if looked > LOOK and len(begun) < HEAD_CAP and b"\n" not in event.data:
                 return
         data = bytes(begun)
-        http = data.startswith(_HTTP2) or starts_like_http(data)
-        if not left and (isinstance(http, Wait) or (_HTTP2.startswith(data) and data != _HTTP2)):
+        http = data.startswith(HTTP2[:16]) or starts_like_http(data)
+        if not left and (isinstance(http, Wait) or (HTTP2.startswith(data) and data != HTTP2)):
             return
         self._begun = None
+        if data.startswith(HTTP2):
+            self.context.client.alpn = b"h2"  # as TLS would have said it
         if http is True:
             yield from self._go_on(self._http(), data)
         elif self.decision.action in OUTLINED:

@@ -16,12 +16,13 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from addon.mitm.answer_layer import AnswerLayer
 from addon.mitm.layers import Http
-from addon.mitm.lines import Lines
+from addon.mitm.lines import HTTP2, Lines
 from addon.mitm.relay import LayerEvents, Relay
 from addon.target.dns import Destinations
 from addon.target.first_bytes import Wait, judge, starts_like_http
 from addon.target.hello import Hello, look
 from app.contract.hosts import is_address
+from app.contract.names import REDIRECTED_PORTS
 
 HTTP_WITHOUT_LINES = (b"h2", b"h3")
 TLS = b"\x16"  # the first byte of a ClientHello
@@ -45,6 +46,8 @@ def choose(
     named = _named_by_destination(context, names)
     if data and data[:1] != TLS and (lines := _lines(context, told, (named,))):
         return lines
+    if (http2 := _http2(context, data, told, named)) is not None:
+        return http2
     found = judge(data, named, told.names)
     if isinstance(found, Wait):
         return found
@@ -95,6 +98,22 @@ def _lines(context: Context, told: LayerEvents, names: Iterable[str]) -> Lines |
     return Lines(context, told, decision, lambda: _http(context, told))
 
 
+def _http2(
+    context: Context, data: bytes, told: LayerEvents, host: str
+) -> layer.Layer | Wait | None:
+    """HTTP/2 without TLS; a rule that takes lines has it by `Lines`."""
+    to = context.server.address
+    if not to or to[1] in REDIRECTED_PORTS or not data.startswith(HTTP2[:16]):
+        return None
+    if not told.names(host) or not HTTP2.startswith(data[: len(HTTP2)]):
+        return None
+    if len(data) < len(HTTP2):
+        return Wait.WAIT
+    context.client.alpn = b"h2"  # as TLS would have said it
+    _aim(context, host)
+    return _http(context, told)
+
+
 def _http(context: Context, told: LayerEvents) -> layer.Layer:
     """The layer that reads the requests of an opened connection."""
     if context.client.alpn not in HTTP_WITHOUT_LINES:
@@ -104,8 +123,8 @@ def _http(context: Context, told: LayerEvents) -> layer.Layer:
 
 def _named_by_destination(context: Context, names: Destinations) -> str:
     """The host of CONNECT or of the original destination; a dummy address stands for its host."""
-    host = _destination_host(context)
-    return names.stands_for(host) or host
+    host, to = _destination_host(context), context.server.address
+    return names.stands_for((host, to[1] if to else 0)) or host
 
 
 def _destination_host(context: Context) -> str:

@@ -11,7 +11,7 @@ from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 
-from addon.arrive.direct import ConnectionEvents
+from addon.arrive.events import ConnectionEvents
 from addon.arrive.memory import Memory
 from addon.exchange.conversation import Answers
 from addon.exchange.exchange import Exchange, Kept

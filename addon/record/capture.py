@@ -17,6 +17,7 @@ from addon.arrive.prefaces import Prefaces
 from addon.exchange.endpoint import endpoint, tls_of
 from addon.exchange.exchange import Exchange, Kept, Trace
 from addon.exchange.reply import Reply
+from addon.target.dns import Address
 from app.contract import body as bodies
 from app.contract.actions import OUTLINED, UNTAKEN
 from app.contract.decoding.read import read
@@ -67,8 +68,8 @@ class Capture:
         self._body_cap = body_cap
         self.told: WeakSet[connection.Client] = WeakSet()  # clients with a record, or one to come
 
-    def _program(self, client: Endpoint | None) -> Program | None:
-        return self.prefaces.program(client) if self.prefaces else None
+    def program(self, peer: Address, to: Address) -> Program | None:
+        return self.prefaces.program(peer, to) if self.prefaces else None
 
     def exchange(self, exchange: Exchange, kind: Kind, end: int) -> CaptureRecord:
         """The whole exchange; if it is outlined, without headers, query and content.
@@ -96,7 +97,7 @@ class Capture:
             reason=exchange.reason,
             detail=cut(text(exchange.detail), DETAIL_CAP),
             client=line.client,
-            program=self._program(line.client),
+            program=line.program,
             destination=line.destination,
             tls=line.tls and replace(line.tls),  # its name is masked in place
             trace_id=exchange.trace.trace_id,
@@ -174,7 +175,7 @@ class Capture:
             mode=self._mode,
             answered_by="" if message.from_client else exchange.answered_by,
             client=exchange.line.client,
-            program=self._program(exchange.line.client),
+            program=exchange.line.program,
             destination=exchange.line.destination,
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
@@ -273,7 +274,7 @@ class Capture:
             reason=reason,
             detail=cut(text(detail), DETAIL_CAP),
             client=endpoint(client.peername),
-            program=self._program(endpoint(client.peername)),
+            program=self.program(client.peername[:2], client.sockname[:2]),
             destination=destination,
             tls=tls,
             sent=sent,

@@ -14,7 +14,6 @@ sent again, and the store deduplicates them by id.
 """
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -27,6 +26,7 @@ from pathlib import Path
 from addon.record.boots import Boots
 from addon.record.segment import Segment, SpoolBatch, cut, segment_name, segments_in, segments_of
 from app.contract.account import Account
+from app.contract.files import is_full
 
 SEGMENT_SIZE = 1 << 20  # bytes after which the next segment begins
 HELD_SIZE = 4 << 20  # bytes of records held in memory while the disk takes none
@@ -304,8 +304,7 @@ class Spool:
         if not self.error:
             log.error("the spool cannot be written, records wait in memory: %s", error.strerror)
         self.error = error.strerror or type(error).__name__
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        self._losing = "disk_full" if full else "disk_error"
+        self._losing = "disk_full" if is_full(error) else "disk_error"
 
     def _finish(self, segment: Segment) -> None:
         """Empties or deletes a segment whose records are all done."""

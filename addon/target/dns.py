@@ -1,6 +1,6 @@
 """Resolves a host for a connection to it: by TELEMOCK_RESOLVE, else by DNS without /etc/hosts.
 
-Used by `addon.connections` in mitmproxy's `server_connect` hook. In a pod /etc/hosts maps telemetry
+Used by `addon.outbound` in mitmproxy's `server_connect` hook. In a pod /etc/hosts maps telemetry
 hosts to the redirect's dummy addresses, which lead back here; so their names are looked up in DNS
 itself.
 """
@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from mitmproxy_rs.dns import DnsResolver
 
@@ -20,6 +21,7 @@ from app.contract.hosts import is_address
 from app.contract.record import REASONS
 
 Address = tuple[str, int]
+Ends = tuple[Address, Address]  # of a connection: the client's, and where it was going
 _GETROUTE, _REQUEST, _FIB_MATCH, _DST = 26, 1, 0x2000, 1  # of Linux' rtnetlink
 
 
@@ -35,24 +37,27 @@ class NotConnected(Exception):
 
 
 class Destinations:
-    """Resolves a host for a connection to it. `own` gives the addresses this process listens on."""
+    """Resolves a host for a connection to it. `own` gives the addresses this process listens on.
+    `ports`: the hosts of addresses that stand for several, by port."""
 
     def __init__(
         self,
         resolve: Mapping[Address, Address],
         hosts: Mapping[str, str],
         own: Callable[[], Iterable[Address]],
+        ports: Mapping[Address, str] = MappingProxyType({}),
     ) -> None:
         self._resolve = resolve
+        self._ports = ports
         self._hosts = hosts
         self._aliased = frozenset(hosts.values())
         self._dummies = frozenset(filter(is_address, hosts))
         self._own = own
         self._resolver: DnsResolver | None = None
 
-    def stands_for(self, address: str) -> str:
+    def stands_for(self, destination: Address) -> str:
         """The telemetry host that a dummy address stands for, "" for another address."""
-        return self._hosts.get(address, "")
+        return self._hosts.get(destination[0]) or self._ports.get(destination, "")
 
     def simple(self, destination: Address) -> bool:
         """True if a connection to this address goes there as it is: `find` would neither refuse nor

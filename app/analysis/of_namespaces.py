@@ -9,7 +9,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from app.contract.presence import APP
-from app.report.classes import with_words
 from app.report.coverage import Gap
 from app.report.heard import CurrentRows
 from app.store import BootRow, Decoders, FieldRow, Scope, Store
@@ -52,7 +51,7 @@ class NamespaceRows:
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
-        return with_words(self._part.fields(scope), self._store.said_classes(scope.profile))
+        return self._part.fields(scope)
 
     def boots(self) -> list[BootRow]:
         """Of the app's own only when it was there: it tells silent sidecars from unheard ones."""

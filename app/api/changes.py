@@ -19,7 +19,7 @@ from app.report import inbox
 from app.report.classes import said_of, word_on
 from app.report.inbox import First
 from app.runtime import Runtime
-from app.store import Scope, StoreError
+from app.store import SaidClass, Scope, StoreError
 from app.store.changes import ChangeQuery, InboxItem, NewReview, Stale, Thing, os_user
 
 _BODY_CAP = 64 << 10
@@ -178,9 +178,16 @@ async def say_class(request: Request, runtime: Run, caller: Decider, id: _Id) ->
         word = word_on(item, given.class_, who)
     except ValueError as e:
         raise refusal(422, str(e)) from None
-    if not await _write(lambda: runtime.store.say_class(word)):
+    if not await _write(lambda: say(runtime, word)):
         raise _none(id)
     return as_json(msgspec.json.encode(said_of(word)))
+
+
+def say(runtime: Runtime, word: SaidClass) -> bool:
+    """Takes a person's word, and has the metrics follow. False where no such field is known."""
+    taken = runtime.store.say_class(word)
+    runtime.writer.counting.recount |= taken
+    return taken
 
 
 @routes.post(

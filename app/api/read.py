@@ -25,7 +25,6 @@ from app.auth import Pod
 from app.contract.record import Action, Kind, decode
 from app.report import build as reports
 from app.report.build import CoveragePart, Report, Rows
-from app.report.classes import classed
 from app.report.compare import Comparison
 from app.report.coverage import Gap
 from app.report.outgoing import outgoing
@@ -287,10 +286,8 @@ def fields_for(
 ) -> list[FieldRow]:
     """The inventory, as `built_for`."""
     if namespaces is None:
-        rows: Sequence[FieldRow] = runtime.store.fields(scope)
-    else:
-        rows = NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
-    return classed(rows, papers_of(runtime.profiles.written))
+        return runtime.store.fields(scope)
+    return NamespaceRows(runtime.rows(), namespaces, scope, runtime.decoders).fields(scope)
 
 
 def _trials(runtime: Runtime, query: CaptureQuery) -> list[bytes]:

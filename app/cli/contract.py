@@ -103,10 +103,11 @@ def check(
     from app.contract.files import write_to
     from app.escape import as_json as json_of
     from app.gate import show
-    from app.gate.check import Checked, declared, doubts
     from app.gate.check import check as checked
+    from app.gate.check import declared, doubts
     from app.gate.junit import junit
     from app.gate.live import watch as watched
+    from app.gate.result import Checked
     from app.gate.sarif import sarif
     from app.gate.stored import behaviour, versions
     from app.settings import load

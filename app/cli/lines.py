@@ -23,6 +23,7 @@ from app.report.export import BINARY, FORMATS, table
 from app.report.tables import LONGEST, Grid
 from app.settings import load
 from app.store import CaptureQuery, short_id
+from app.store.classes import NO_WORDS
 
 _POLL_S = 1.0
 # The columns and their widths; the last one takes what room there is.
@@ -92,13 +93,14 @@ def export(
     query = msgspec.structs.replace(query, order="oldest")
     with connect(load(), server) as source:
         lines = captures(source, query)
+        words = NO_WORDS if format == "ndjson" else source.words()
         if output is None:
             shown = lines if sys.stdout.isatty() else counted(lines, "writing captures")
-            for piece in to_file(shown):
+            for piece in to_file(shown, words):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
-            pieces = to_file(counted(lines, f"writing {plain(str(output))}"))
+            pieces = to_file(counted(lines, f"writing {plain(str(output))}"), words)
             write_to(output, pieces, 0o600)
 
 

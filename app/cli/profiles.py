@@ -52,7 +52,7 @@ def show(name: _Id) -> None:
 
     Example: telemock profiles show grafana > grafana-of-ours.yaml
     """
-    from app.profiles.added import added, file_of
+    from app.profiles.added import added, answers_of, file_of
     from app.profiles.read import BUILT_IN, built_in
     from app.settings import load
 
@@ -63,6 +63,8 @@ def show(name: _Id) -> None:
         raise typer.BadParameter(f"{name!r} is no profile that is built in or added: {known}")
     file = file_of(data, name) if name in own else BUILT_IN / f"{name}.yaml"
     typer.echo(file.read_text(encoding="utf-8"), nl=False)
+    for folder in answers_of(name, data) if name in own else ():
+        typer.echo(plain(f"note: its answers' files are in {folder}", 2000), err=True)
 
 
 @commands.command()
@@ -74,8 +76,8 @@ def add(
 ) -> None:
     """Check a profile and put it where the next `telemock run` or `serve` reads it.
 
-    It lies in TELEMOCK_DATA then, under its id, and is one of `added` in TELEMOCK_PROFILES. An app
-    that runs takes it within a second.
+    It lies in TELEMOCK_DATA then, under its id and with the files that its answers name, and is one
+    of `added` in TELEMOCK_PROFILES. An app that runs takes it within a second.
 
     Example: telemock profiles add my-profile.yaml
     """

@@ -87,11 +87,22 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="The private key (PEM) that signs the statement."),
     ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where a gate writes what failed, for code scanning."),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The same for CI: GitLab, Jenkins.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The same for a ticket.")
+    ] = None,
 ) -> None:
     """Run a command, and print what it sent home. The exit code is the command's.
 
     Example: telemock run --mode observe -- curl -s https://cdn.cribl.io/telemetry/
     """
+    from app.report.coverage import listed
     from app.settings import load
 
     if (subject or key) and statement is None:
@@ -105,6 +116,7 @@ def run(
     if nothing or contract_file:
         from app.run.allowed import read
         from app.run.gated import Stated, gated
+        from app.run.outputs import Outputs
 
         code = gated(
             command,
@@ -112,6 +124,7 @@ def run(
             allow=read(allow or ()),
             contract=contract_file,
             stated=Stated(statement, subject or (), key) if statement else None,
+            told=Outputs(sarif, junit, markdown),
             mode=mode,
             profiles=profile or (),
             as_json=as_json,
@@ -120,9 +133,13 @@ def run(
             wait=wait,
         )
         raise typer.Exit(code)
-    if allow or statement:
+    of_gates = {
+        "--allow": allow, "--statement": statement, "--sarif": sarif, "--junit": junit,
+        "--markdown": markdown,
+    }  # fmt: skip
+    if given := [option for option, value in of_gates.items() if value]:
         raise Failure(
-            "--allow and --statement are a gate's\n\nhint: add --nothing or --contract", USAGE
+            f"{listed(given)}: a gate's alone\n\nhint: add --nothing or --contract", USAGE
         )
     from app.run.command import run as run_command
 

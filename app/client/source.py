@@ -7,6 +7,7 @@ the data directory, else the store in it, opened for reading only.
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,7 +21,7 @@ from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
-from app.report.classes import classed
+from app.report.classes import profiles_word
 from app.report.compare import Comparison
 from app.report.coverage import Gap, profile_refused
 from app.report.outgoing import outgoing
@@ -28,6 +29,7 @@ from app.report.papers import Paper, papers_of
 from app.report.sides import Reading
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
+from app.store.classes import NO_WORDS, ClassWords, ProfileClasses
 from app.store.filter import matcher, write
 from app.store.sqlite.store import SqliteStore
 
@@ -52,6 +54,8 @@ class Source(Protocol):
     def fields(self, scope: Scope) -> list[FieldRow]: ...
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison: ...
+
+    def words(self) -> ClassWords: ...
 
     def profiles(self) -> rules.RuleSet: ...
 
@@ -159,6 +163,12 @@ class StoreSource:
         self.store = store
         self._trace_url = trace_url
         self._profiles = profiles
+        store.profiles_say(lambda profile, path: self._said(profile, path))
+
+    @cached_property
+    def _said(self) -> ProfileClasses:
+        """Read when first asked for: most questions need no class."""
+        return profiles_word(in_use(self._profiles)[0])
 
     def page(self, query: CaptureQuery) -> Page:
         page = self.store.captures(query)
@@ -182,11 +192,14 @@ class StoreSource:
         )
 
     def fields(self, scope: Scope) -> list[FieldRow]:
-        return classed(self.store.fields(scope), in_use(self._profiles)[0])
+        return self.store.fields(scope)
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
         reading = Reading(self.store, self.store.fields(Scope()), self.profiles().decoders)
         return reading.compared(profile or "", one, other)
+
+    def words(self) -> ClassWords:
+        return self.store.words()
 
     def profiles(self) -> rules.RuleSet:
         """The profiles in use; none if a file is refused."""
@@ -253,13 +266,17 @@ class ApiSource:
         self._client = client
         self._hints = hints
         self._why = why
+        self._words = NO_WORDS
 
     def page(self, query: CaptureQuery) -> Page:
         found = decoded(self._get(PATH_CAPTURES, query), _Page)
+        items = list(map(bytes, found.items))
         # An app of an earlier version knows no filter, and sends everything.
-        fits = matcher(query.terms)
-        items = [line for line in map(bytes, found.items) if not query.terms or fits(line)]
-        return Page(items, found.next, found.last)
+        fitting = [*filter(matcher(query.terms, self._words), items)]
+        if len(fitting) < len(items) and any(term.name == "class" for term in query.terms):
+            self._words = self.words()  # or somebody has said something since
+            fitting = [*filter(matcher(query.terms, self._words), items)]
+        return Page(fitting if query.terms else items, found.next, found.last)
 
     def capture(self, id: str) -> bytes | None:
         # The id is a segment of the path: it must not smuggle in another path or a query.
@@ -278,6 +295,10 @@ class ApiSource:
         given = {"profile": profile or "", "one": one, "other": other}
         asked = {name: value for name, value in given.items() if value}
         return decoded(self._checked(self._ask("/api/v1/diff", asked)).content, Comparison)
+
+    def words(self) -> ClassWords:
+        """As far as the inventory shows them."""
+        return ClassWords.of_inventory(self.fields(Scope()))
 
     def profiles(self) -> rules.RuleSet:
         """The profiles that the app gives its sidecars."""

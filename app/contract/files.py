@@ -1,5 +1,6 @@
 """Writes files atomically: readers see the whole file or none."""
 
+import errno
 import os
 import secrets
 import stat
@@ -9,6 +10,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 PRIVATE, PRIVATE_DIR = 0o600, 0o700  # modes: nobody but the owner reads what was captured
+
+
+def is_full(error: OSError) -> bool:
+    """True if a disk, or its quota, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from app.contract.actions import ACTIONS, OUTLINED
+from app.contract.faults import REHEARSED
 
 Word = Literal["answered", "delivered", "passed", "refused", "failed"]
 
@@ -45,6 +46,13 @@ OUTCOMES: Mapping[str, Outcome] = {
         "refuses it",
     ),
     "refused": Outcome("refused", "refused here; none of it was delivered"),
+    "rehearsed": Outcome("answered", "met a rehearsal's fault here; none of it was delivered"),
+    "rehearsed_connection": Outcome(
+        "refused",
+        "met a rehearsal's fault before anything was sent",
+        unseen=True,
+        remedy="what would have been sent shows once the rehearsal has ended",
+    ),
     "refused_underway": Outcome(
         "refused", "refused when a part was on its way: the real host may have that part"
     ),
@@ -107,6 +115,8 @@ def outcome(kind: str, action: str, answered_by: str, reason: str) -> str:
         if reason in _NEVER_SENT:
             return "not_delivered"
         return "unanswered" if reason == "upstream_failed" else _delivered(kind, action, reason)
+    if reason == REHEARSED and not _forwarded(action):
+        return "rehearsed" if action else "rehearsed_connection"
     if kind == "refused":
         underway = _forwarded(action) and reason not in _NEVER_SENT
         return "refused_underway" if underway else "refused"

@@ -83,6 +83,7 @@ REASONS = {
     "not_http": "what the client sent is no HTTP, so it was relayed unread",
     "not_named": "no profile names the host, so the connection was not opened",
     "all_ended": "the time to look into all connections was over, so it was relayed unread",
+    "rehearsal": "a rehearsal was in force: it met a fault in place of the usual answer",
     "killed": "the sidecar ended before it had written the record to the spool",
     "shutdown": "the sidecar was stopped before the exchange ended",
 }

@@ -59,6 +59,7 @@ def _is_opaque(value: str) -> bool:
     return any(
         len(_DIGITS.findall(piece)) > 1
         or (len(piece) >= 20 and _WITHIN.search(piece) and piece.lower() != piece)
+        or (len(piece) >= 24 and _DIGITS.search(piece))
         for piece in _PIECE.findall(value)
         if not piece.isdigit()
     )

@@ -6,14 +6,13 @@ the command line (`uvicorn app.main:app`, `python -m addon`) take the working di
 container.
 """
 
-import errno
 import os
 import pwd
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.contract.files import PRIVATE_DIR, tighten, write_whole
+from app.contract.files import PRIVATE_DIR, is_full, tighten, write_whole
 from app.contract.names import DIR_LOGS, IN_DATA
 from app.contract.settings import SettingError
 
@@ -72,7 +71,7 @@ def make_with_room(directory: Path) -> None:
 def unusable(directory: Path, error: OSError) -> SettingError:
     at = f" ({error.filename})" if error.filename else ""
     hint = "TELEMOCK_DATA=DIRECTORY names another, where this user may write"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         hint = "free some space, or name another directory: TELEMOCK_DATA=DIRECTORY"
     return SettingError(
         f"TELEMOCK_DATA is {str(directory)!r}: {error.strerror or error}{at}\n\nhint: {hint}"

@@ -13,8 +13,8 @@ from app.contract.record import CaptureRecord
 from app.gate.contract_file import Endpoint
 from app.report.sides import Decoders
 from app.store import MASKED, Facts, short_id
-from app.store.classes import class_of
-from app.store.facts import facts, sender
+from app.store.classes import NO_WORDS, ClassWords, class_of
+from app.store.facts import endpoint_of, facts, sender
 from app.store.inventory import route_of
 
 NAMELESS = "(no name)"  # stands for the host of a connection that named none
@@ -41,21 +41,23 @@ class Sight(msgspec.Struct):
 class FieldKind(NamedTuple):
     type: str
     shape: str
-    class_: str  # of `app.contract.classes`, "" of an object or array
+    class_: str  # of such values, as the detectors tell it; "" of an object or array
 
 
 class FieldSight(msgspec.Struct):
-    """`requests` that carry it; one that holds two kinds is counted in both of `kinds`."""
+    """`requests` that carry it; one that holds two kinds is counted in both of `kinds`. `said` is
+    the class that a person or the profile says it has, "" where the detectors alone speak."""
 
     kinds: dict[FieldKind, Sight] = {}
     requests: int = 0
+    said: str = ""
 
 
 class EndpointSight(msgspec.Struct):
     """`read`: requests whose fields were looked for; `partly`: of them, those of which not all was
     kept, so that a field's absence says nothing. `alike`: the others, by the paths of their fields;
-    nothing where only sums are known; `samples` are then ids of some. `events` by name, `senders`
-    by what tells them apart."""
+    nothing where only sums are known; `samples` are then ids of some. `events` by name, of those
+    that have one; `senders` by what tells them apart."""
 
     sight: Sight = msgspec.field(default_factory=Sight)
     read: int = 0
@@ -89,7 +91,7 @@ class Behaviour(msgspec.Struct):
     def endpoint(self, key: Endpoint) -> EndpointSight:
         return self.endpoints.setdefault(key, EndpointSight())
 
-    def add(self, record: CaptureRecord, decoders: Decoders) -> None:
+    def add(self, record: CaptureRecord, decoders: Decoders, words: ClassWords = NO_WORDS) -> None:
         """Adds any record but a log line, whatever profile its host is of."""
         if record.kind == "log":
             return
@@ -103,19 +105,25 @@ class Behaviour(msgspec.Struct):
         endpoint.sight.merge(one)
         who = (record.boot, record.workload.namespace, sender(record))
         endpoint.senders.setdefault(who, Sight()).merge(one)
-        _observe(endpoint, facts(record, decoders(record.profile, record.rule)), one)
+        of = endpoint_of(record)
+        for path in _observe(endpoint, facts(record, decoders(record.profile, record.rule)), one):
+            if word := words.word(*of, path):
+                endpoint.fields[path].said = word.id
 
 
-def of_records(records: Iterable[CaptureRecord], decoders: Decoders) -> Behaviour:
+def of_records(
+    records: Iterable[CaptureRecord], decoders: Decoders, words: ClassWords = NO_WORDS
+) -> Behaviour:
     found = Behaviour()
     for record in records:
-        found.add(record, decoders)
+        found.add(record, decoders, words)
     return found
 
 
-def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
+def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> frozenset[str]:
+    """The paths of the record's fields that have a class."""
     if known.seen is None:
-        return
+        return frozenset()
     endpoint.read += 1
     endpoint.unlisted += known.seen.others
     paths = frozenset(field.path for field in known.seen.fields)
@@ -128,9 +136,11 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> None:
     for path in paths:
         endpoint.fields[path].requests += 1
     for event in known.events:
-        endpoint.events.setdefault(event.name, Sight()).merge(
-            msgspec.structs.replace(one, count=event.number)
-        )
+        if event.name:
+            endpoint.events.setdefault(event.name, Sight()).merge(
+                msgspec.structs.replace(one, count=event.number)
+            )
+    return frozenset(field.path for field in known.seen.fields if class_of(*field).id)
 
 
 def _is_whole(known: Facts) -> bool:

@@ -5,75 +5,20 @@ Nothing in a violation is a value that was sent.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Literal, get_args
-
-import msgspec
+from typing import get_args
 
 from app.contract.classes import TELLING, in_order, members
 from app.contract.instant import iso
 from app.gate.behaviour import Behaviour, EndpointSight, FieldSight, Sight
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, Endpoint, seconds
+from app.gate.result import Kind, Violation
 from app.report.compare import share
-from app.report.coverage import Coverage, count, listed
+from app.report.coverage import count, listed
 from app.store import OTHER
 
-Kind = Literal[
-    "unplanned_host", "unplanned_endpoint", "unplanned_field", "unplanned_event", "missing_field",
-    "type", "class", "cadence",
-]  # fmt: skip
-KINDS: Mapping[str, str] = {
-    "unplanned_host": "a host that the contract does not name",
-    "unplanned_endpoint": "an endpoint that the contract does not name",
-    "unplanned_field": "a field that the contract does not name",
-    "unplanned_event": "an event that the contract does not name",
-    "missing_field": "a request without a field that every one must carry",
-    "type": "a field of another type than planned",
-    "class": "a field whose values are of a class that was not planned",
-    "cadence": "requests more than twice as often as planned",
-}
 _HARMLESS = frozenset(("null", "empty"))  # types that carry nothing, wherever they stand
 _OFTEN = 2  # times the planned pace, from which on it is a violation
 _PACED, _SURE = 5, 30  # gaps between requests that tell a pace: over a long time, over any
-
-
-class Violation(msgspec.Struct, kw_only=True, frozen=True):
-    """`kind` is an id in KINDS; `field` a field's path, an event's name, or "". `says` is a whole
-    sentence. `count` captures of `of`; `example` is the id of one, "" if none is kept."""
-
-    kind: Kind
-    host: str
-    method: str = ""
-    endpoint: str = ""
-    field: str = ""
-    says: str
-    count: int
-    of: int
-    first_seen: str
-    last_seen: str
-    example: str = ""
-
-
-def markdown() -> str:
-    """The table of kinds in the documents."""
-    return "| Violation | Means |\n|---|---|\n" + "".join(
-        f"| `{id}` | {says} |\n" for id, says in KINDS.items()
-    )
-
-
-class Checked(msgspec.Struct, kw_only=True):
-    """The result of a check, as all outputs print it. `file` is the contract's; `of` says whose
-    captures were checked, `captures` how many; `doubts` what could not be told, `declared`
-    what of it the vendor documents."""
-
-    file: str
-    profile: str
-    of: str
-    captures: int
-    planned: list[Endpoint]
-    violations: list[Violation]
-    doubts: list[str]
-    declared: str = ""
-    coverage: Coverage | None
 
 
 def check(contract: Contract, seen: Behaviour) -> list[Violation]:
@@ -142,6 +87,8 @@ def _sentences(told: Iterable[tuple[int, str, str]]) -> list[str]:
 def declared(contract: Contract, seen: Behaviour) -> str:
     """A sentence on what of the sent fields the vendor documents, "" where the contract does not
     say."""
+    if contract.documented_none:
+        return contract.documented_none
     told: dict[bool, set[str]] = {True: set(), False: set()}
     plans = {one.key: one for one in contract.endpoints}
     sent: dict[Endpoint, set[str]] = {}
@@ -217,7 +164,8 @@ def _field(
     key: Endpoint, path: str, wanted: ContractField, seen: FieldSight, read: int
 ) -> Iterator[Violation]:
     types, classes = Sight(), Sight()
-    planned = {id for name in wanted.classes for id in members(name)}
+    names = [*wanted.classes, *([wanted.said] if wanted.said else [])]
+    planned = {id for name in names for id in members(name)}
     for kind, sight in seen.kinds.items():
         is_whole = kind.type == "integer" and "number" in wanted.types
         if kind.type not in wanted.types and kind.type not in _HARMLESS and not is_whole:
@@ -229,8 +177,14 @@ def _field(
         yield _violation("type", key, types, says, path, read)
     if classes.count:
         found = in_order({kind.class_ for kind in seen.kinds} & TELLING)
-        says = f"planned: {' or '.join(wanted.classes) or 'harmless'}; sent: {' or '.join(found)}"
+        says = f"planned: {' or '.join(names) or 'harmless'}; sent: {' or '.join(found)}"
         yield _violation("class", key, classes, says, path, read)
+    elif seen.said in TELLING and seen.said not in planned:
+        says = (
+            f"planned: {' or '.join(names) or 'harmless'}; a person or the profile says that it is "
+            f"{seen.said}"
+        )
+        yield _violation("class", key, _all(seen), says, path, read)
 
 
 def _cadence(key: Endpoint, plan: ContractEndpoint, seen: EndpointSight) -> Iterator[Violation]:

@@ -51,6 +51,10 @@ class ContractField(Model):
     types: Annotated[list[Type], Field(min_length=1, description="As `telemock fields` has them.")]
     shapes: list[Name] = Field([], description="What its values look like; for people.")
     classes: list[Class] = Field([], description="Of its values; without any they are harmless.")
+    said: Class | None = Field(
+        None, description="The class that a person or the profile says it has, whatever its values "
+        "look like."
+    )  # fmt: skip
     documented: bool | None = Field(
         None, description="True if the vendor documents it; left out where no list is known."
     )
@@ -115,6 +119,9 @@ class Contract(Model):
     documented_unseen: Annotated[list[Text], Field(max_length=500)] = Field(
         [], description="What the vendor documents and was never seen, in the vendor's words."
     )
+    documented_none: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="That the vendor publishes no list of what is sent, and where was looked."
+    )
     endpoints: Annotated[list[ContractEndpoint], Field(max_length=ENDPOINTS)] = Field(
         [], description="All that may be called."
     )
@@ -132,6 +139,22 @@ class Contract(Model):
                 raise wrong(f"{shown(one.host)} has an endpoint, and is not in `hosts`", "add it")
             seen.add(one.key)
         return self
+
+    @model_validator(mode="after")
+    def _listed(self) -> Self:
+        if self.documented_none and self.is_listed:
+            raise wrong(
+                "`documented_none` says that there is no list, `documented_unseen` or a field's "
+                "`documented` compares with one",
+                "remove `documented_none`, or the others",
+            )
+        return self
+
+    @property
+    def is_listed(self) -> bool:
+        """True where it compares with what the vendor documents."""
+        fields = (f for one in self.endpoints for f in (one.fields or {}).values())
+        return bool(self.documented_unseen) or any(f.documented is not None for f in fields)
 
 
 def read(path: Path) -> Contract:
@@ -199,6 +222,7 @@ def written(contract: Contract, head: Sequence[str] = ()) -> str:
             if contract.documented_unseen
             else {}
         ),
+        **({"documented_none": contract.documented_none} if contract.documented_none else {}),
         "endpoints": [_endpoint(one) for one in sorted(contract.endpoints, key=lambda e: e.key)],
     }
     text: str = yaml.dump(
@@ -224,7 +248,7 @@ def _field(field: ContractField) -> _OneLine:
     for name in ("shapes", "classes"):
         if values := getattr(field, name):
             found[name] = sorted(set(values))
-    for name in ("documented", "presence", "rate"):
+    for name in ("said", "documented", "presence", "rate"):
         if (value := getattr(field, name)) is not None:
             found[name] = value
     return found

@@ -53,7 +53,7 @@ def _endpoint(one: ContractEndpoint, other: ContractEndpoint) -> Iterator[Differ
     if min(paces) * _PACE <= max(paces) and one.every != other.every:
         said = [f"every {side.every}" if side.every else _NONE for side in (one, other)]
         yield Difference("changed", *key, "(cadence)", *said)
-    for name in sorted({*one.events} ^ {*other.events}):
+    for name in sorted(({*one.events} ^ {*other.events}) - {""}):  # "" is of older files
         kind = "added" if name in other.events else "gone"
         yield _difference(kind, key, name, "event")
     if one.fields is None or other.fields is None:
@@ -73,6 +73,8 @@ def _endpoint(one: ContractEndpoint, other: ContractEndpoint) -> Iterator[Differ
 def _differs(one: ContractField, other: ContractField) -> bool:
     if any({*getattr(one, n)} != {*getattr(other, n)} for n in ("types", "shapes", "classes")):
         return True
+    if one.said != other.said:
+        return True
     if "few" in (one.presence, other.presence):
         return False
     rates = [1.0 if side.presence == "always" else side.rate for side in (one, other)]
@@ -83,7 +85,8 @@ def _differs(one: ContractField, other: ContractField) -> bool:
 
 def _said(field: ContractField) -> str:
     shapes = f" ({', '.join(field.shapes)})" if field.shapes else ""
-    classes = f", {' or '.join(field.classes)}" if field.classes else ""
+    names = [field.said] if field.said else field.classes
+    classes = f", {' or '.join(names)}" if names else ""
     rate = f" {field.rate}" if field.rate is not None else ""
     return f"{' or '.join(field.types)}{shapes}{classes}, {field.presence}{rate}"
 

@@ -24,7 +24,7 @@ from app.gate.contract_file import (
 from app.profiles.schema import HostName
 from app.report.build import Report
 from app.report.coverage import listed
-from app.report.documented import Declared, compared, unseen
+from app.report.documented import Declared, compared, no_list, unseen
 from app.report.papers import Paper
 from app.store import OTHER
 from app.version import VERSION
@@ -71,6 +71,7 @@ def freeze(
     contract = Contract(
         contract=1, profile=profile, version=version, hosts=hosts, endpoints=endpoints,
         documented_unseen=list(map(unseen, said.unseen)) if said else [],
+        documented_none=no_list(paper.no_list if paper else ()) or None,
     )  # fmt: skip
     return Frozen(contract, left_out)
 
@@ -132,6 +133,7 @@ def _field(
         types=sorted({kind.type for kind in seen.kinds}),
         shapes=sorted({kind.shape for kind in seen.kinds} - {""}),
         classes=sorted({kind.class_ for kind in seen.kinds} - {""}),
+        said=seen.said or None,
         documented=documented,
         presence="sometimes" if not has_all else "always" if whole >= required_from else "few",
         rate=None if has_all else rate,

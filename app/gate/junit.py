@@ -1,13 +1,17 @@
-"""Writes a check as JUnit XML, as GitLab and Jenkins read it: a test case for each planned endpoint
-and for each violation; what could not be told is skipped, never passed."""
+"""Writes a check, or a gate, as JUnit XML, as GitLab and Jenkins read it: a test case for each
+planned endpoint and each violation; what a check could not tell is skipped, never passed."""
 
 from xml.etree import ElementTree as etree
 
 from app.escape import plain
-from app.gate.check import Checked, Violation
+from app.gate.result import Checked, Violation
 from app.gate.show import summary
 
-SUITE = "telemock contract"
+# What a gate that passed has shown.
+_HELD = {
+    "sent": "nothing was seen to be sent but what is allowed",
+    "not_complete": "coverage is complete",
+}
 _LONGEST = 1_000  # characters of a message
 
 
@@ -15,10 +19,14 @@ def junit(found: Checked) -> str:
     """Ends with a newline. Text that XML cannot hold is escaped as on a terminal."""
     broken = {(one.host, one.method, one.endpoint) for one in found.violations}
     suites = etree.Element("testsuites")
-    suite = etree.SubElement(suites, "testsuite", name=f"{SUITE} {plain(found.profile)}")
+    suite = etree.SubElement(suites, "testsuite", name=_suite(found))
     for key in found.planned:
         if key not in broken:
             _case(suite, " ".join(key), "kept", found)
+    kinds = {one.kind for one in found.violations}
+    for kind, says in _HELD.items() if found.gate else ():
+        if kind not in kinds:
+            _case(suite, says, kind, found)
     for one in found.violations:
         _violation(suite, one, found)
     unsure = [*found.doubts]
@@ -37,11 +45,10 @@ def junit(found: Checked) -> str:
 
 
 def _violation(suite: etree.Element, one: Violation, found: Checked) -> None:
-    where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
-    case = _case(suite, f"{one.kind}: {where}", one.kind, found)
+    case = _case(suite, f"{one.kind}: {one.where}", one.kind, found)
     failure = etree.SubElement(case, "failure", type=one.kind, message=plain(one.says, _LONGEST))
     lines = (
-        where, one.says, f"{one.count} of {one.of} captures, {one.first_seen} to {one.last_seen}",
+        one.where, one.says, f"{one.times}, {one.first_seen} to {one.last_seen}",
         f"telemock captures show {one.example}" if one.example else "",
     )  # fmt: skip
     failure.text = "\n".join(plain(line, _LONGEST) for line in lines if line)
@@ -50,5 +57,9 @@ def _violation(suite: etree.Element, one: Violation, found: Checked) -> None:
 def _case(suite: etree.Element, name: str, kind: str, found: Checked) -> etree.Element:
     return etree.SubElement(
         suite, "testcase", name=plain(name, _LONGEST), file=plain(found.file), time="0",
-        classname=f"telemock.contract.{plain(found.profile)}.{kind}",
+        classname=".".join((*_suite(found).split(" "), kind)),
     )  # fmt: skip
+
+
+def _suite(found: Checked) -> str:
+    return "telemock gate" if found.gate else f"telemock contract {plain(found.profile)}"

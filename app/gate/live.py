@@ -19,7 +19,7 @@ def watch(
 ) -> Behaviour:
     """Returns at the first violation, or after that time. Raises what the source raises."""
     seen = Behaviour()
-    decoders = source.profiles().decoders
+    decoders, words = source.profiles().decoders, source.words()
     query = CaptureQuery(
         profile=profile, version=version, order="arrival", cursor=end(source), limit=500
     )
@@ -28,7 +28,7 @@ def watch(
         page = source.page(query)
         for line in page.items:
             if is_asked(line, query):
-                seen.add(decode(line), decoders)
+                seen.add(decode(line), decoders, words)
         if check(contract, seen):
             return seen
         query = replace(query, cursor=page.last)

@@ -1,20 +1,25 @@
-"""Writes a check as SARIF 2.1.0, as code scanning reads it: each violation at its place in the
-contract's file."""
+"""Writes a check, or a gate, as SARIF 2.1.0, as code scanning reads it: each violation at its place
+in the contract's file."""
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 
 from app.escape import as_json, plain
-from app.gate.check import KINDS, Checked, Violation
-from app.gate.contract_file import Endpoint
+from app.gate.result import GATE_KINDS, KINDS, Checked, Violation
 from app.version import VERSION
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1_000  # characters of a message
+_HELP = (
+    "See what it is: `telemock captures list` and `telemock run --json` have all of it. Then stop "
+    "it, by the product's opt-out or a firewall, or plan it: `--contract FILE`, `--allow HOST`."
+)
 
 Lines = Mapping[tuple[str, ...], int]
 
@@ -22,6 +27,7 @@ Lines = Mapping[tuple[str, ...], int]
 def sarif(found: Checked, contract: str = "") -> str:
     """`contract` is the text of the file, for the lines of its parts."""
     lines = lines_of(contract) if contract else {}
+    rules = {**KINDS, **GATE_KINDS} if found.gate else KINDS
     notes = [*found.doubts, *([found.coverage.verdict] if found.coverage else [])]
     run = {
         "tool": {
@@ -30,8 +36,9 @@ def sarif(found: Checked, contract: str = "") -> str:
                 "version": VERSION,
                 "rules": [
                     {"id": id, "shortDescription": {"text": says},
+                     "fullDescription": {"text": says}, "help": {"text": _HELP},
                      "defaultConfiguration": {"level": "error"}}
-                    for id, says in KINDS.items()
+                    for id, says in rules.items()
                 ],
             }
         },
@@ -44,30 +51,28 @@ def sarif(found: Checked, contract: str = "") -> str:
                 ],
             }
         ],
-        "results": [_result(one, found.file, lines) for one in found.violations],
+        "results": [_result(one, found.file, lines, [*rules]) for one in found.violations],
     }  # fmt: skip
     return as_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
 
 
-def _result(one: Violation, file: str, lines: Lines) -> Mapping[str, Any]:
-    parts = [part for part in (one.host, one.method, one.endpoint, one.field) if part]
-    where = " ".join(parts)
-    says = f"{where}: {one.says} ({one.count} of {one.of} captures)"
+def _result(one: Violation, file: str, lines: Lines, rules: Sequence[str]) -> Mapping[str, Any]:
+    says = f"{one.where}: {one.says} ({one.times})"
     key = (one.host, one.method, one.endpoint)
     line = next((lines[k] for k in ((*key, one.field), key, (one.host,)) if k in lines), 1)
     identity = "\0".join((one.kind, *key, one.field)).encode("utf-8", "backslashreplace")
     return {
         "ruleId": one.kind,
-        "ruleIndex": list(KINDS).index(one.kind),
+        "ruleIndex": rules.index(one.kind),
         "level": "error",
         "message": {"text": _message(says)},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(file.encode("utf-8", "replace"))},
+                    "artifactLocation": {"uri": _uri(file)},
                     "region": {"startLine": line},
                 },
-                "logicalLocations": [{"fullyQualifiedName": plain(where, _LONGEST)}],
+                "logicalLocations": [{"fullyQualifiedName": plain(one.where, _LONGEST)}],
             }
         ],
         "partialFingerprints": {"violation/v1": hashlib.sha256(identity).hexdigest()},
@@ -76,6 +81,14 @@ def _result(one: Violation, file: str, lines: Lines) -> Mapping[str, Any]:
             "lastSeen": one.last_seen, "example": one.example,
         },
     }  # fmt: skip
+
+
+def _uri(file: str) -> str:
+    """From the root of the repository, where code scanning looks, wherever the job ran."""
+    path = Path(os.path.normpath(Path.cwd() / file))
+    root = next((at for at in path.parents if (at / ".git").exists()), None)
+    found = str(path.relative_to(root)) if root else f"file://{path}"
+    return quote(found.encode("utf-8", "replace"), safe="/:" if root is None else "/")
 
 
 def _message(text: str) -> str:
@@ -92,7 +105,7 @@ def lines_of(contract: str) -> Lines:
         found[(str(node.value),)] = node.start_mark.line + 1
     for node in getattr(parts.get("endpoints"), "value", []):
         of = _of(node)
-        key: Endpoint = (_text(of, "host"), _text(of, "method"), _text(of, "route"))
+        key = (_text(of, "host"), _text(of, "method"), _text(of, "route"))
         found[key] = node.start_mark.line + 1
         for path, _ in getattr(of.get("fields"), "value", []):
             found[(*key, str(path.value))] = path.start_mark.line + 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from app.escape import inert, plain
-from app.gate.check import KINDS, Checked, Violation
+from app.gate.result import GATE_KINDS, KINDS, Checked, Violation
 from app.report.coverage import count
 from app.report.tables import markdown_table, text_table
 
@@ -12,6 +12,8 @@ _HEAD = ("violation", "host", "endpoint", "field", "why", "captures", "first see
 
 
 def summary(found: Checked) -> str:
+    if found.gate:
+        return found.gate
     said = count(len(found.violations), "violation", "violations") if found.violations else "kept"
     captures = count(found.captures, "capture", "captures")
     return f"{said}: {captures} of {found.of} checked against {found.file}"
@@ -31,11 +33,13 @@ def text(found: Checked) -> str:
 
 def markdown(found: Checked) -> str:
     """Renders the check for a ticket."""
-    parts = [f"## Contract of {inert(found.profile)}: {inert(summary(found), 600)}\n"]
+    head = "telemock" if found.gate else f"Contract of {inert(found.profile)}"
+    parts = [f"## {head}: {inert(summary(found), 600)}\n"]
     if found.violations:
         parts.append(markdown_table(_HEAD, _rows(found.violations)))
         kinds = {one.kind for one in found.violations}
-        parts.append("".join(f"- `{id}`: {KINDS[id]}\n" for id in KINDS if id in kinds))
+        every = {**KINDS, **GATE_KINDS}
+        parts.append("".join(f"- `{id}`: {every[id]}\n" for id in every if id in kinds))
     parts.append("".join(f"- {inert(note, 600)}\n" for note in notes(found)))
     return "\n".join(filter(None, parts))
 
@@ -43,6 +47,7 @@ def markdown(found: Checked) -> str:
 def _rows(violations: Iterable[Violation]) -> list[Sequence[object]]:
     return [
         (one.kind, one.host, f"{one.method} {one.endpoint}".strip(), one.field, one.says,
-         f"{one.count}/{one.of}", one.first_seen, one.last_seen, one.example or "-")
+         f"{one.count}/{one.of}" if one.of else one.count, one.first_seen, one.last_seen,
+         one.example or "-")
         for one in violations
     ]  # fmt: skip

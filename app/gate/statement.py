@@ -7,6 +7,7 @@ reads DSSE. securesystemslib makes and checks envelopes and signatures; it is lo
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from app.contract.files import write_whole
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PAYLOAD = "application/vnd.in-toto+json"
 PREDICATE = "https://telemock.io/gate/v1"  # a name; docs/concepts/gate.md says what it holds
+_RSA = "rsa-pkcs1v15-sha256"  # the one that cosign checks, too
 _MOST = 16 << 20  # bytes of a statement, or a key
 _DIGEST = re.compile(r"(?:(?P<name>[^\s@]+)@)?sha256:(?P<hex>[0-9a-f]{64})")
 
@@ -102,7 +105,8 @@ def _signer(path: Path) -> Any:
     from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
     try:
-        return CryptoSigner(load_pem_private_key(_bytes(path), None))
+        private = load_pem_private_key(_bytes(path), None)
+        return CryptoSigner(private, _keys(private.public_key())[0])
     except TypeError:
         why = "it needs a passphrase, which nobody can be asked for"
     except (ValueError, UnsupportedAlgorithm):
@@ -137,11 +141,9 @@ def _signed_by(envelope: "Envelope", path: Path, of: Path) -> str:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.exceptions import UnverifiedSignatureError
-    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
     try:
-        public = load_pem_public_key(_bytes(path))
-        key = SSlibKey.from_crypto(public)
+        keys = _keys(load_pem_public_key(_bytes(path)))
     except (ValueError, UnsupportedAlgorithm):
         raise StatementError(
             f"key {path}: it is no public key in PEM\n\n"
@@ -149,7 +151,8 @@ def _signed_by(envelope: "Envelope", path: Path, of: Path) -> str:
         ) from None
     if not envelope.signatures:
         raise StatementError(f"{of}: nobody signed it\n\nhint: telemock run --key signs it")
-    for signature in envelope.signatures.values():  # other tools name keys in other ways
+    for signature, key in product(envelope.signatures.values(), keys):
+        signature.keyid = key.keyid  # other tools name keys in other ways
         try:
             key.verify_signature(signature, envelope.pae())
         except UnverifiedSignatureError:
@@ -159,6 +162,15 @@ def _signed_by(envelope: "Envelope", path: Path, of: Path) -> str:
         f"{of}: this key did not sign it, or it was changed since\n\n"
         "hint: --key takes the public key of the one that signed"
     )
+
+
+def _keys(public: Any) -> "list[SSlibKey]":
+    """The key in each scheme that others sign with, ours first. Raises ValueError."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
+
+    schemes = (_RSA, None) if isinstance(public, RSAPublicKey) else (None,)
+    return [SSlibKey.from_crypto(public, scheme=scheme) for scheme in schemes]
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from app.client.source import Source, captures
+from app.contract.classes import SAYS_PERSON, SAYS_PROFILE
 from app.contract.instant import instant
 from app.contract.record import CaptureRecord, decode
 from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight, of_records
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
-from app.store.classes import class_of
+from app.store.classes import ClassWords, class_of
 from app.store.inventory import route_of
 from app.store.versions import version_number
 
@@ -48,7 +49,8 @@ def behaviour(
     asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
     decoders = source.profiles().decoders
     if since_ns is not None:
-        found = of_records(_records(source, asked, MOST), decoders)
+        words = ClassWords.of_inventory(rows)
+        found = of_records(_records(source, asked, MOST), decoders, words)
         if found.captures >= MOST:
             found.notes.append(f"of this time the newest {found.captures} captures alone were read")
         return found
@@ -98,10 +100,12 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         if row.path == OTHER:
             endpoint.unlisted += row.count
             continue
-        # The detectors' word, as of captures: what people or a profile say is of the whole field,
-        # and would hide a value of another kind.
+        # What people or the profile say is of the whole field, and would hide a value of another
+        # kind: the detectors' word on each kind stays.
         kind = FieldKind(row.type, row.shape, class_of(row.path, row.type, row.shape).id)
         endpoint.kind(row.path, kind).add(row.count, row.first_ns, row.last_ns)
+        if row.class_by in (SAYS_PERSON, SAYS_PROFILE):
+            endpoint.fields[row.path].said = row.class_
         of = carrying.setdefault((key, row.path), {})
         # One request may hold two kinds under one path, and so count twice.
         of[row.version] = min(row.requests, of.get(row.version, 0) + row.count)
@@ -116,7 +120,8 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
             found.endpoints[key].partly += part.count
     for line in report.events:
         key = (line.host, line.method, line.endpoint)
-        if key in found.endpoints and any(asked.covers(key, v) for v in line.versions or [""]):
+        of_version = any(asked.covers(key, v) for v in line.versions or [""])
+        if line.event and key in found.endpoints and of_version:
             sight = found.endpoints[key].events.setdefault(line.event, Sight())
             sight.add(line.count, instant(line.first_seen), instant(line.last_seen))
     return found

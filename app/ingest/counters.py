@@ -4,45 +4,66 @@ Called by `app.ingest.writer` with each committed group. It sums a group first: 
 alike, and an instrument costs more than a dict.
 """
 
-from collections import defaultdict
+import threading
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 
+from app.contract.canary.setting import SOURCES
 from app.contract.classes import about, members
 from app.contract.decoding.bounds import BOUNDS, taken
 from app.contract.record import CaptureRecord
 from app.otel.metrics import Metrics
-from app.store import Incoming, NewField, Written
+from app.store import CANARY, OTHER, Incoming, Written
+from app.store.classes import NO_WORDS, ProfileClasses
 from app.store.sightings import workload
 
 # The app's own reasons for losing a record: ids of `app.contract.record.REASONS`.
 LOSSES = ("queue_full", "disk_full", "disk_error", "shutdown", "app_error", "unmaskable")
 
+_RECOUNT_S = 60.0
+
 
 class Counting:
-    """Not thread-safe: one thread at a time."""
+    """Not thread-safe, but for `recounted`: one thread at a time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._class_of: Callable[[NewField], str] = attrgetter("class_")
+        self._profiles = NO_WORDS.profiles
+        self._fields: Mapping[tuple[str, str], int] = {}
+        self.recount = False
+        self._until = 0.0
+        self._lock = threading.Lock()
         for reason in LOSSES:
             metrics.add("telemock.capture.dropped", (reason,), 0)
         for bound in BOUNDS:
             metrics.add("telemock.decoding.bounded", (bound,), 0)
         metrics.set("telemock.store.failing", 0)
 
-    def known(self, fields: Mapping[tuple[str, str], int]) -> None:
-        """Takes the number of fields that the store has, by profile and class, once: new ones are
-        added."""
-        for labels, number in fields.items():
-            self._metrics.add("telemock.inventory.fields", labels, number)
+    def recounted(self, fields: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Tells `known` anew, where some are new or somebody spoke of one, and once a minute: a
+        known one may have values of another class. Raises what `fields` raises."""
+        with self._lock:
+            if not self.recount and time.monotonic() < self._until:
+                return
+            self.recount, self._until = False, time.monotonic() + _RECOUNT_S
+            try:
+                self.known(fields())
+            except BaseException:
+                self.recount = True
+                raise
 
-    def expect(
-        self, profiles: Iterable[str], class_of: Callable[[NewField], str] | None = None
-    ) -> None:
-        """Starts counters of new things at 0 for these: alerts see the first increase. `class_of`
-        knows what the profiles say of classes."""
-        self._class_of = class_of or self._class_of
+    def known(self, fields: Mapping[tuple[str, str], int]) -> None:
+        """Takes the number of fields that the store has, by profile and class."""
+        for labels in {*self._fields, *fields}:
+            more = fields.get(labels, 0) - self._fields.get(labels, 0)
+            self._metrics.add("telemock.inventory.fields", labels, more)
+        self._fields = fields
+
+    def expect(self, profiles: Iterable[str], classes: ProfileClasses = NO_WORDS.profiles) -> None:
+        """Starts counters of new things at 0 for these: alerts see the first increase. `classes`
+        are the profiles' words."""
+        self._profiles, self.recount = classes, True
         for profile in ("", *profiles):
             self._metrics.add("telemock.inventory.new_fields", (profile,), 0)
             self._metrics.add("telemock.inventory.new_hosts", (profile,), 0)
@@ -69,16 +90,31 @@ class Counting:
                 add("telemock.workload.captures", (profile, namespace, workload(pod)), count)
             if asks and profile:
                 add("telemock.product.captures", (profile, version), count)
+        for source, count in _known_values(group[index] for index in written.stored).items():
+            add("telemock.canary.found", source, count)
         for field in written.new_fields:
             add("telemock.inventory.new_fields", (field.profile,))
-            if of := self._class_of(field):
-                add("telemock.inventory.fields", (field.profile, of))
-                if about(of):
-                    add("telemock.inventory.new_sensitive", (field.profile, of))
+            of = field.class_ and (self._profiles(field.profile, field.path) or field.class_)
+            if about(of):
+                add("telemock.inventory.new_sensitive", (field.profile, of))
+        for field in written.turned:
+            if not self._profiles(field.profile, field.path):
+                add("telemock.inventory.new_sensitive", (field.profile, field.class_))
+        self.recount |= bool(written.new_fields or written.turned)
         for new_host in written.new_hosts:
             add("telemock.inventory.new_hosts", (new_host.profile,))
         for objected in written.objected:
             add("telemock.inbox.objected", (objected.profile,), objected.records)
+
+
+def _known_values(group: Iterable[Incoming]) -> Counter[tuple[str, str]]:
+    """Records by profile and source; any sender may name another source."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in group:
+        said = {n.why.partition(", ")[0] for n in one.facts.notes if n.part == CANARY}
+        for source in {each if each in SOURCES else OTHER for each in said}:
+            found[one.record.profile, source] += 1
+    return found
 
 
 _Alike = tuple[str, str, str, str, int, str, str, str, str, bool]

@@ -84,12 +84,15 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
         except ValueError as e:
             wrong.append(reason("resources_value", str(e)))
     rehearse = value(names.ANNOTATION_REHEARSE, "")
+    rehearsed = None
     try:
-        faults.asked(rehearse)
+        rehearsed = faults.asked(rehearse)
     except ValueError:
         wrong.append(reason("rehearse_value", repr(rehearse)))
-    if rehearse and mode and mode not in ANSWERED:
+    if rehearsed and not rehearsed.fails and mode and mode not in ANSWERED:
         wrong.append(reason("rehearse_mode", mode))
+    if rehearsed and not rehearsed.is_of(profiles):
+        wrong.append(reason("rehearse_only", rehearsed.only))
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:
         wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
+from uuid import UUID
 
 import re2
 
@@ -18,7 +19,7 @@ from app.contract.masking.fields import MASK
 from app.contract.matching import Path
 from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import CaptureRecord, Request, Response, first
-from app.contract.route_template import SEGMENTS, segments
+from app.contract.route_template import SEGMENTS, segments, varies
 from app.learn.fields import Hidden, Look, VersionSource, look, sensitive, version_of, versions
 from app.profiles.schema import MOST_PORTS
 
@@ -31,6 +32,11 @@ _KEPT_HEADERS = ("content-type", "location")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
 _METHOD = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}")
+_WORD = re.compile(r"[A-Za-z0-9+=_.~@%-]{6,}")
+_LONG = 16  # characters of an id
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+NO_UUID = str(UUID(int=0))  # in place of one, for clients that read it as such
 _URL_HOST = re.compile(r"https?:\\?/\\?/([A-Za-z0-9.-]{1,253})")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
@@ -226,7 +232,7 @@ def _reply(looks: Sequence[Look]) -> DraftAnswer:
     if said:
         (status, headers, body), count = said.most_common(1)[0]
         how = f"the answer is the one that was observed ({count} of {len(good)} were the same)"
-        if MASK in body:
+        if MASK in body or NO_UUID in body:
             how += "; it holds masked values"
         if body != "\0":
             return DraftAnswer(status, dict(headers), body, how)
@@ -241,12 +247,23 @@ def _reply(looks: Sequence[Look]) -> DraftAnswer:
 def _answer(response: Response) -> tuple[int, tuple[tuple[str, str], ...], str]:
     """Status, headers and body as a profile can hold them; "\\0" for a body that it cannot."""
     named = ((name, first(response.headers, name)) for name in _KEPT_HEADERS)
-    headers = tuple((name, value) for name, value in named if _PRINTABLE.fullmatch(value))
+    headers = tuple(
+        (n, _WORD.sub(_told, value)) for n, value in named if _PRINTABLE.fullmatch(value)
+    )
     body = response.body
     if body is None or not body.size or response.status in (204, 304):
         return response.status, headers, ""
     fits = body.text is not None and len(body.text) <= ANSWER_CAP and not body.truncated
-    return response.status, headers, body.text or "" if fits else "\0"
+    return response.status, headers, _WORD.sub(_told, body.text or "") if fits else "\0"
+
+
+def _told(word: re.Match[str]) -> str:
+    """A word of an answer that a draft keeps: of an id that is long, or an address, nothing. Many
+    are secrets that no detector knows. Numbers stay, which JSON would lack."""
+    kind, long = varies(word[0]), len(word[0]) >= _LONG and not _NUMBER.fullmatch(word[0])
+    if _UUID.fullmatch(word[0]):
+        return NO_UUID
+    return MASK if kind == "email" or (kind == "id" and long) else word[0]
 
 
 def _plausible(one: Look, how: str) -> DraftAnswer:

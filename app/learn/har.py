@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
@@ -44,6 +44,8 @@ from app.profiles.problems import ProfileError, ProfileProblem, shown
 FILE_CAP = 64 << 20  # bytes of a HAR
 ENTRY_CAP = 8 << 20  # of one of its entries
 ENTRIES = 20_000
+LAST_YEAR = 2200  # of its times: a record's are nanoseconds, which end in 2262
+_KINDS = 20  # of what an export left out, and letters of one
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
 _IN_PATH = "/%:@!$&'()*+,;=~"
@@ -54,6 +56,9 @@ _ESCAPED = re.compile(
 )
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SMALLER = "export less: fewer entries, or without the bodies of answers"
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 
 
 class _Value(msgspec.Struct):
@@ -94,10 +99,16 @@ class _Entry(msgspec.Struct):
 
 class _Log(msgspec.Struct):
     entries: list[msgspec.Raw]
+    # Records of telemock's own export that are no entries, by kind.
+    left_out: dict[str, _Count] = msgspec.field(default={}, name="_left_out")
 
 
 class _Har(msgspec.Struct):
     log: _Log
+
+
+class _Name(str):
+    """A name in an object of which each is seen, also the one that a later one replaces."""
 
 
 class Har(NamedTuple):
@@ -118,12 +129,14 @@ def read(path: Path, wanted: Callable[[CaptureRecord], bool] = lambda _: True) -
     label = str(path)
     try:
         data = _bytes(path)
-        entries = _entries(data)
+        log = _log(data)
     except _Wrong as e:
         raise _error(label, "", e) from None
     boot = hashlib.sha256(data).hexdigest()[:32]
     found = Har([], Counter())
-    for number, raw in enumerate(entries):
+    for kind, count in [*log.left_out.items()][:_KINDS]:
+        found.left_out[f"no request: records of kind {kind[:_KINDS]}"] = count
+    for number, raw in enumerate(log.entries):
         try:
             record = _record(bytes(raw), boot, number, found.left_out)
         except _Wrong as e:
@@ -159,9 +172,10 @@ def _whole(escape: re.Match[bytes]) -> bytes:
     return escape[0] if escape[1] is None else b"\\ufffd"
 
 
-def _entries(data: bytes) -> list[msgspec.Raw]:
+def _log(data: bytes) -> _Log:
     try:
-        entries = msgspec.json.decode(data, type=_Har).log.entries
+        log = msgspec.json.decode(data, type=_Har).log
+        _names_once(_names_once(data, "")["log"], "log")
     except msgspec.ValidationError as e:
         where, message = _told(e)
         hint = "a HAR is an object with log.entries, as a browser's network view exports it"
@@ -172,10 +186,29 @@ def _entries(data: bytes) -> list[msgspec.Raw]:
         message = f"is not valid JSON: {str(e).removeprefix('JSON is malformed: ')}"
         message += f", near {shown(near.decode('utf-8', 'replace'))}" if near else ""
         raise _Wrong("", near, message, "export it again, as HAR 1.2 in UTF-8") from None
-    if len(entries) > ENTRIES:
-        message = f"holds {len(entries):,} entries, the limit is {ENTRIES:,}"
-        raise _Wrong("log.entries", len(entries), message, _SMALLER)
-    return entries
+    if (number := len(log.entries)) > ENTRIES:
+        message = f"holds {number:,} entries, the limit is {ENTRIES:,}"
+        raise _Wrong("log.entries", number, message, _SMALLER)
+    return log
+
+
+def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]:
+    seen: list[str] = []
+
+    def hook(_: type, name: str) -> _Name:
+        seen.append(name)
+        return _Name(name)
+
+    found = msgspec.json.decode(data, type=dict[_Name, msgspec.Raw], dec_hook=hook)
+    if len(found) < len(seen):
+        raise _twice(where, Counter(seen))
+    return {str(name): value for name, value in found.items()}
+
+
+def _twice(where: str, names: Counter[str]) -> _Wrong:
+    (key, _), *_ = names.most_common(1)
+    message = f"the key {shown(key)} stands twice in one object"
+    return _Wrong(where, key, message, "programs take different ones of the two: remove one")
 
 
 def _told(error: msgspec.ValidationError) -> tuple[str, str]:
@@ -237,9 +270,7 @@ def _entry(raw: bytes) -> _Entry:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        (key, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        hint = "programs take different ones of the two: remove one"
-        raise _Wrong("", key, f"the key {shown(key)} stands twice in one object", hint)
+        raise _twice("", Counter(name for name, _ in pairs))
     return found
 
 
@@ -356,6 +387,8 @@ def _time(written: str) -> int:
     try:
         at = datetime.fromisoformat(written)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if at.year > LAST_YEAR:
+            raise ValueError
         return max(0, int(at.timestamp() * 1_000_000) * 1000)
     except (ValueError, OverflowError):
         hint = "write 2026-01-31T12:00:00.000Z"

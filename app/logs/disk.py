@@ -26,10 +26,6 @@ def lacking(directory: Path) -> str:
     return ""
 
 
-def is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 def too_small(limits: Mapping[Path, int]) -> str:
     """Warns if the limits (in bytes, 0 for none) of directories on one volume together exceed its
     size: it would fill up before retention deletes the oldest. They must exist."""

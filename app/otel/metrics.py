@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client import Metric as PrometheusMetric
 from prometheus_client.registry import Collector
 
-from app.contract.names import METRICS, PRIVATE_LABELS, Metric, Process
+from app.contract.metrics import METRICS, PRIVATE_LABELS, Metric, Process
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 # Label values come from records and peers, which can invent any number of them.

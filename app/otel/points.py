@@ -26,11 +26,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.samples import Sample
 
-from app.contract import names
+from app.contract import metrics
 from app.otel.metrics import PROCESS, Metrics
 from app.otel.sdk import encodable
 
-_ROWS = {row.prometheus: row for row in names.METRICS} | PROCESS
+_ROWS = {row.prometheus: row for row in metrics.METRICS} | PROCESS
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
 
 
@@ -52,7 +52,7 @@ def collect(
 
 
 def _data(
-    row: names.Metric, family: prometheus_client.Metric, times: tuple[int, int]
+    row: metrics.Metric, family: prometheus_client.Metric, times: tuple[int, int]
 ) -> Sum | Gauge | Histogram:
     if row.kind == "histogram":
         return Histogram(list(_histograms(row, family, times)), _CUMULATIVE)
@@ -64,7 +64,7 @@ def _data(
 
 
 def _histograms(
-    row: names.Metric, family: prometheus_client.Metric, times: tuple[int, int]
+    row: metrics.Metric, family: prometheus_client.Metric, times: tuple[int, int]
 ) -> Iterable[HistogramDataPoint]:
     children: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
     for sample in family.samples:
@@ -100,7 +100,7 @@ def _exemplars(buckets: list[Sample]) -> Iterable[Exemplar]:
         )
 
 
-def _labels(row: names.Metric, labels: dict[str, str]) -> dict[str, str]:
+def _labels(row: metrics.Metric, labels: dict[str, str]) -> dict[str, str]:
     """Renames labels for OpenTelemetry. Prometheus writes an absent label as an empty one."""
     named = zip(row.labels, row.prometheus_labels, strict=True)
     return {name: encodable(labels[label]) for name, label in named if labels[label]}

@@ -16,7 +16,7 @@ RISING = (
     "telemock_captures_total", "telemock_capture_dropped_total", "telemock_otlp_dropped_total",
     "telemock_inventory_new_fields_total", "telemock_inventory_new_hosts_total",
     "telemock_inbox_objected_total", "telemock_records_lost",
-    "telemock_inventory_new_sensitive_total",
+    "telemock_inventory_new_sensitive_total", "telemock_canary_found_total",
 )  # fmt: skip
 _MOST = 2_000  # series of one note
 

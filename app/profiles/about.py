@@ -6,7 +6,7 @@ import datetime
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from app.profiles.fields import Model, Name, Text, check
 from app.profiles.problems import wrong
@@ -83,18 +83,60 @@ class DocumentedField(Model):
 
 
 class Documented(Model):
-    """One place in which the vendor lists what is sent."""
+    """One place in which the vendor lists what is sent; or where no list was found."""
 
     source: Text
     verified: Verified = Field(description="When the source was last read: a day or a month.")
-    sends: Annotated[list[DocumentedField], Field(min_length=1, max_length=500)]
+    sends: Annotated[list[DocumentedField], Field(min_length=1, max_length=500)] = Field(
+        [], description="The list. **Needed** unless `none` is given."
+    )
+    none: Text | None = Field(
+        None,
+        description="In place of a list, where the vendor publishes none: its own words on what "
+        "is sent, or that nothing was found, and where.",
+    )
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if self.sends and self.none:
+            raise wrong(
+                "`none` says that there is no list, and `sends` is one",
+                "remove `none`, or remove `sends`",
+            )
+        if not (self.sends or self.none):
+            raise wrong(
+                "`sends` is missing", "list what the vendor says, or write `none: WHAT WAS FOUND`"
+            )
+        return self
+
+
+def _agreed(pages: list[Documented]) -> list[Documented]:
+    if any(page.none for page in pages) and any(page.sends for page in pages):
+        raise wrong(
+            "one entry has a list in `sends`, another says in `none` that there is none",
+            "remove the entry with `none`",
+        )
+    return pages
+
+
+Pages = Annotated[list[Documented], Field(max_length=50), AfterValidator(_agreed)]
 
 
 class Cadence(Model):
-    """The time between two sendings of one instance. Text alone is `every`."""
+    """The times at which one instance sends. Text alone is `every`."""
 
-    every: Every
-    note: Text | None = Field(None, description="When it differs, in a sentence.")
+    every: Every | None = Field(None, description="The time between two sendings.")
+    note: Text | None = Field(
+        None,
+        description="When it differs, or when it sends if there is no such time, in a sentence.",
+    )
+
+    @model_validator(mode="after")
+    def _says(self) -> Self:
+        if not (self.every or self.note):
+            hint = "write `every: 4h`, or when it sends in `note`"
+            raise wrong("a cadence that says nothing", hint)
+        return self
 
 
 class Switch(Model):

@@ -4,7 +4,7 @@ Called by `watch` for the app, by the CLI, and by `app.generate` for the sidecar
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ from app.contract.decoding.tree import THEN
 from app.profiles import schema, template
 from app.profiles.last_good import Good, GoodProfile
 from app.profiles.problems import ProfileError, ProfileProblem, from_pydantic, shown
-from app.profiles.read import ProfileSource, document, find, looked, parsed, read_bytes
+from app.profiles.read import ProfileSource, answer_file, document, find, looked, parsed
 from app.profiles.unreachable import taken_before
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
 _NOWHERE = Path("(a draft)")
+ITEMS = 1_000  # of a list or mapping: some are compared with each other, each with each
 ANSWERS_CAP = 8 << 20  # bytes of one profile's answer files, a file named twice counts twice
 
 
@@ -98,9 +99,10 @@ def _profile(
     return _compiled(source, document(source), files)
 
 
-def compiled_draft(data: bytes, label: str) -> contract.Profile:
-    """Compiles a profile that is in no file: no file beside it is read. Raises ProfileError."""
-    source = ProfileSource(_NOWHERE, label)
+def compiled_draft(data: bytes, label: str, path: Path = _NOWHERE) -> contract.Profile:
+    """Compiles a profile's text; unless it is of a `path`, no file beside it is read. Raises
+    ProfileError."""
+    source = ProfileSource(path, label)
     return _compiled(source, parsed(source, data), [])[0]
 
 
@@ -111,11 +113,30 @@ def _compiled(
         message = "holds no profile" if written is None else f"holds {shown(written)}, no profile"
         hint = "a profile is a mapping that begins with `id: …`"
         raise ProfileError([ProfileProblem(source.label, "", shown(written), message, hint)])
+    if long := [
+        ProfileProblem(
+            source.label, where, shown(items), f"has {len(items):,} items, the limit is {ITEMS:,}",
+            "name fewer, or split the profile",
+        )
+        for where, items in _parts("", written)
+        if len(items) > ITEMS
+    ]:  # fmt: skip
+        raise ProfileError(long)
     try:
         valid = schema.ProfileFile.model_validate(written)
     except ValidationError as e:
         raise ProfileError(from_pydantic(source.label, written, e, _keys())) from None
     return _Compiler(source, files).profile(valid), valid
+
+
+def _parts(where: str, value: Any) -> Iterator[tuple[str, Collection[Any]]]:
+    """All lists and mappings, with their places."""
+    if not isinstance(value, list | dict):
+        return
+    yield where, value
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        at = f"{where}.{key}".lstrip(".") if isinstance(value, dict) else f"{where}[{key}]"
+        yield from _parts(at, item)
 
 
 def _keys() -> set[str]:
@@ -148,6 +169,7 @@ class _Compiler:
                 name = written.hosts[number].name
                 message = f"{name!r} stands in the list twice"
                 self._wrong(f"hosts[{number}]", name, message, "keep one of them")
+        names = {_host(h.name) for h in written.hosts}
         rules: list[contract.Rule] = []
         for number, rule in enumerate(written.rules):
             where = f"rules[{number}]"
@@ -158,7 +180,7 @@ class _Compiler:
             for n, (text, host) in enumerate(
                 zip(rule.match.hosts, compiled.match.hosts, strict=True)
             ):
-                if not any(h.covers(host) for h in hosts):
+                if host not in names and not any(h.covers(host) for h in hosts):
                     message = f"{text!r} is not one of the profile's hosts"
                     self._wrong(f"{where}.match.hosts[{n}]", text, message, "add it to `hosts`")
             if earlier := taken_before(compiled, rules, lines=any(h.ports for h in hosts)):
@@ -271,21 +293,13 @@ class _Compiler:
             hint = "write the answer as `body`, or check the file by `telemock rules check`"
             self._wrong(where, name, f"{name!r} is a file, and a draft has none beside it", hint)
             return b""
-        folder = self._source.path.parent.resolve()
+        folder = self._source.path.parent
         try:
-            path = (folder / name).resolve()
-        except (OSError, ValueError):
-            path = folder
-        if path == folder or not path.is_relative_to(folder):
-            hint = "name a file in the profile's folder, relative to it"
-            self._wrong(where, name, f"{name!r} is not a file beside the profile", hint)
-            return b""
-        try:
-            data = read_bytes(path, name)
+            path, data = answer_file(folder, name)
         except ProfileError as e:
             self._wrong(where, name, f"{name!r} {e.problems[0].message}", e.problems[0].hint)
             return b""
-        self._files.append(path)
+        self._files.append(folder.resolve() / path)
         self._size += len(data)
         if self._size > ANSWERS_CAP >= self._size - len(data):
             message = f"the answer files of the profile hold more than {ANSWERS_CAP >> 20} MiB"

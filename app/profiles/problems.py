@@ -104,7 +104,7 @@ def _problem(
             message = f"{shown(value)} is not {wanted}"
         case _:
             message = f"{shown(value)}: {error['msg'].replace('Input should', 'it should')}"
-            hint = f"change {name!r}, or remove it"
+            hint = "change it, or remove it" if name.isdigit() else f"change {name!r}, or remove it"
     return ProfileProblem(file, where, shown(value), message, hint)
 
 

@@ -3,7 +3,9 @@
 Called by `compile`. This checks only syntax; `schema` checks the meaning.
 """
 
-from collections.abc import Hashable, Iterable
+import os
+import stat
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,13 +80,16 @@ def _nothing(source: str | Path) -> ProfileProblem:
 
 
 def read_bytes(path: Path, label: str) -> bytes:
-    """Reads at most FILE_CAP bytes. Raises ProfileError."""
+    """Reads at most FILE_CAP bytes of a file; a pipe or device is none. Raises ProfileError."""
+    hint = "check that the file exists and that this user may read it"
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                hint = "write it to a file, and name that"
+                raise OSError("it is a pipe or device")
             data = file.read(FILE_CAP + 1)
-    except OSError as e:
-        reason = (e.strerror or str(e)).lower()
-        hint = "check that the file exists and that this user may read it"
+    except (OSError, ValueError) as e:
+        reason = (e.strerror if isinstance(e, OSError) and e.strerror else str(e)).lower()
         raise ProfileError(
             [ProfileProblem(label, "", "", f"cannot be read: {reason}", hint)]
         ) from None
@@ -93,6 +98,27 @@ def read_bytes(path: Path, label: str) -> bytes:
         hint = "a profile and its answers are small; split it, or shorten the answer"
         raise ProfileError([ProfileProblem(label, "", "", message, hint)])
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a pipe without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def answer_file(folder: Path, name: str) -> tuple[Path, bytes]:
+    """Reads a file that an answer names: its path within the profile's `folder`, links followed,
+    and its bytes. Raises ProfileError."""
+    folder = folder.resolve()
+    try:
+        path = (folder / name).resolve()
+    except (OSError, ValueError):
+        path = folder
+    if path == folder or not path.is_relative_to(folder):
+        hint = "name a file in the profile's folder, relative to it"
+        raise ProfileError(
+            [ProfileProblem(name, "", shown(name), "is not a file beside the profile", hint)]
+        )
+    return path.relative_to(folder), read_bytes(path, name)
 
 
 def document(source: ProfileSource) -> Any:
@@ -121,6 +147,33 @@ def parsed(source: ProfileSource, data: bytes) -> Any:
         raise ProfileError([ProfileProblem(source.label, "", "", message, hint)]) from None
 
 
+def with_answers(text: str, renamed: Callable[[str], str]) -> str:
+    """The text of a profile that compiles, with other names of its answers' files."""
+    root = yaml.compose(text, _Loader)
+    found = [
+        node
+        for rule in _items(_value(root, "rules"))
+        for answer in [_value(rule, "answer")]
+        for reply in (answer, *_items(_value(answer, "sequence")))
+        if isinstance(node := _value(reply, "file"), yaml.ScalarNode) and node.tag.endswith(":str")
+    ]
+    for node in sorted(found, key=lambda node: node.start_mark.index, reverse=True):
+        before = text[: node.start_mark.index]
+        old, after = text[len(before) : node.end_mark.index], text[node.end_mark.index :]
+        name = yaml.dump(renamed(node.value), default_style='"', width=1 << 30).rstrip()
+        text = before + name + old[len(old.rstrip("\n")) :] + after
+    return text
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((value for name, value in pairs if name.value == key), None)
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
 def _wrong(problem: str, at: Any) -> yaml.constructor.ConstructorError:
     mark = at.start_mark if at else None
     return yaml.constructor.ConstructorError(None, None, problem, mark)
@@ -144,11 +197,22 @@ class _Loader(yaml.SafeLoader):
         finally:
             self._depth -= 1
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as e:  # PyYAML's own, of a value that its tag does not fit
+            kind = node.tag.rpartition(":")[2]
+            raise _wrong(f"{e}: {shown(node.value)} is no {kind}", node) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
                 raise _wrong("a key is text, not a list or mapping", key)
+            if key.tag.endswith(":merge"):
+                raise _wrong("a merge << is not supported, write it out", key)
             if key.value in seen:
                 raise _wrong(f"key {key.value!r} stands here twice", key)
             seen.add(key.value)

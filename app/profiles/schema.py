@@ -19,7 +19,7 @@ from pydantic import (
 
 from app.contract.actions import ACTIONS, ANSWERED, LACKING, UNTAKEN, Action, HostAction, sentences
 from app.contract.names import REDIRECTED_PORTS
-from app.profiles.about import Cadence, Documented, Evidence, Licence, Switch
+from app.profiles.about import Cadence, Evidence, Licence, Pages, Switch
 from app.profiles.fields import FieldClassName, FieldName, Model, Name, Text, VersionField, short
 from app.profiles.fields import check as _check
 from app.profiles.problems import shown, wrong
@@ -30,10 +30,11 @@ Decoder = Literal[
 ]  # fmt: skip
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?")
+_HOST = re.compile(r"(?=.{1,254}$)(\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
 _WITH_PORT = re.compile(r"([a-z0-9._-]+):(\d{1,5})")
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 _DELAY_CAP_MS = 60_000
+_LONGEST_HEADER = 8_000
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _QUIET = re2.Options()
 _QUIET.log_errors = False
@@ -97,10 +98,17 @@ Id = Annotated[
 Regex = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_regex)]
 HostName = Annotated[str, AfterValidator(_host)]
 RawPath = Annotated[str, AfterValidator(_path)]
-HeaderName = Annotated[str, _check(_TOKEN.fullmatch, "{} is not the name of a header")]
+HeaderName = Annotated[
+    str,
+    _check(_TOKEN.fullmatch, "{} is not the name of a header", "write letters, digits and hyphens"),
+]
 Method = Annotated[
     str,
-    _check(lambda v: _TOKEN.fullmatch(v) and v == v.upper(), "{} is not a method in upper case"),
+    _check(
+        lambda v: _TOKEN.fullmatch(v) and v == v.upper(),
+        "{} is not a method in upper case",
+        "write a word such as GET",
+    ),
 ]
 Delay = Annotated[
     str,
@@ -218,7 +226,7 @@ class Reply(Model):
     """One answer: status, headers and body."""
 
     status: Annotated[int, Field(ge=200, le=599)] = 200
-    headers: dict[HeaderName, str | list[str]] = Field({})
+    headers: Annotated[dict[HeaderName, str | list[str]], Field(max_length=100)] = Field({})
     body: str | None = None
     file: str | None = Field(
         None, description="A file beside the profile whose bytes are the body, at most 1 MiB."
@@ -249,6 +257,12 @@ class Reply(Model):
             if name.lower() in _FRAMING:
                 raise wrong(f"header {name!r} is set by telemock itself", "remove it")
             for text in [value] if isinstance(value, str) else value:
+                if len(text) > _LONGEST_HEADER:
+                    raise wrong(
+                        f"header {name!r} has {len(text):,} characters, the limit is "
+                        f"{_LONGEST_HEADER:,}",
+                        "shorten it: clients take no more",
+                    )
                 if not _PRINTABLE.fullmatch(text):
                     raise wrong(
                         f"header {name!r} has a value that no header can carry: {shown(text)}",
@@ -354,7 +368,7 @@ class ProfileFile(Model):
     opt_out: list[Switch] = Field(
         [], description="The documented ways to switch it off. Each alone does what it says."
     )
-    documented: Annotated[list[Documented], Field(max_length=50)] = Field(
+    documented: Pages = Field(
         [], description="What the vendor says is sent; reports compare it with what was."
     )
     hosts: Annotated[list[OneHost], Field(min_length=1)] = Field(

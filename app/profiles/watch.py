@@ -47,7 +47,7 @@ class ProfileSet:
         self._use(loaded)
 
     def check(self) -> bool:
-        """Reads the files again if the time or size of one changed; True if the rules changed.
+        """Reads the files again if the time or size of one changed; True if what they say changed.
         After a refused change it reads them each time: the missing file may be one that it does not
         know."""
         seen = self._signature()
@@ -58,9 +58,9 @@ class ProfileSet:
         self._seen = seen
         loaded = load_each(self._sources, self._good)
         self.error = _said(loaded)
-        changed = loaded.rules.etag != self.rules.etag
-        if changed:
-            self.rules = loaded.rules
+        changed = loaded.written != self.written
+        if loaded.rules.etag != self.rules.etag:
+            self.rules, changed = loaded.rules, True
         self._use(loaded)
         return changed
 
@@ -72,7 +72,7 @@ class ProfileSet:
         self._good = loaded.good
 
     async def changes(self) -> AsyncGenerator[None]:
-        """Checks every second, for ever; yields after every change of `rules` or `error`."""
+        """Checks every second, for ever; yields after every change of the files or of `error`."""
         if self.error:
             log.error("profiles are refused at the start: %s", self.error)
             yield

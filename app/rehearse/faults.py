@@ -1,11 +1,10 @@
-"""The faults of `telemock rehearse`: those of connections, which meet all endpoints of a host since
-no request is known yet, and those of requests (`app.contract.faults`), which the sidecar answers.
+"""The faults of `telemock rehearse` (`app.contract.faults`): those of connections, which meet all
+endpoints of a host since no request is known yet, and those of requests, which the sidecar answers.
 """
 
 from typing import NamedTuple
 
 from app.contract import faults
-from app.run.stage import HostFailure
 
 
 class Fault(NamedTuple):
@@ -13,13 +12,11 @@ class Fault(NamedTuple):
 
     id: str
     says: str
-    failure: HostFailure | None = None
+    failure: faults.HostFailure | None = None
 
 
 FAULTS = (
-    Fault("refused", "nobody listens there", "refused"),
-    Fault("dropped", "connections are never answered", "dropped"),
-    Fault("tls-error", "the TLS handshake is refused by an alert", "tls-error"),
+    *(Fault(id, says, id) for id, says in faults.FAILURES.items()),
     *(Fault(id, row.says) for id, row in faults.FAULTS.items()),
 )
 IDS = tuple(fault.id for fault in FAULTS)

@@ -27,7 +27,7 @@ class RunEvidence(msgspec.Struct, kw_only=True):
     seconds: float
     stopped: bool
     attempts: int  # requests to the endpoint, or connections to its host
-    sockets: int  # open at once, of all the command's processes
+    sockets: int | None = None  # open at once, of all the command's processes; None: not counted
     lines: Sequence[str] = ()  # what it printed
 
     @property
@@ -77,7 +77,7 @@ def _worse(usual: RunEvidence, found: RunEvidence, lines: Sequence[str]) -> list
     more = found.attempts - usual.attempts
     if min(more, found.per_minute - usual.per_minute) > _RETRIES:
         worse.append(f"{found.per_minute:.0f} attempts a minute instead of {usual.per_minute:.0f}")
-    if found.sockets > usual.sockets + _SOCKETS:
+    if (found.sockets or 0) > (usual.sockets or 0) + _SOCKETS:
         worse.append(f"{found.sockets} sockets open instead of {usual.sockets}")
     if any(map(_TROUBLE.search, lines)):
         worse.append("prints trouble")

@@ -50,7 +50,7 @@ def _rows(rows: Iterable[RehearsedFault]) -> list[Sequence[object]]:
             row.judgement.outcome if row.judgement else "not tried",
             "; ".join(row.judgement.because) if row.judgement else row.skipped,
             f"{row.evidence.per_minute:.0f}" if row.evidence else "",
-            row.evidence.sockets if row.evidence else "",
+            "" if row.evidence is None or row.evidence.sockets is None else row.evidence.sockets,
         )
         for row in rows
     ]

@@ -1,22 +1,23 @@
-"""The class of a whole field; and the profiles' words laid over the detectors'.
+"""The class of a whole field, of its rows; and what profiles and people say, for `ClassWords`.
 
-Called by everything that prints fields. A person beats a profile, a profile beats a detector.
+Called by everything that prints fields.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
 from app.contract.classes import CLASSES, SAYS_PERSON, SAYS_PROFILE, SURE, gravest
 from app.contract.instant import iso
-from app.store import FieldRow, NewField, SaidClass
+from app.store import FieldRow, SaidClass
 from app.store.changes import InboxItem, NewReview
+from app.store.classes import ClassWords, ProfileClasses
 
 if TYPE_CHECKING:
-    from app.report.papers import Paper, SaidField
+    from app.report.papers import Paper
 
 
 class FieldClass(msgspec.Struct, frozen=True):
@@ -92,10 +93,7 @@ def said_by(row: FieldRow) -> str:
 
 def classed(rows: Sequence[FieldRow], papers: Iterable["Paper"]) -> list[FieldRow]:
     """The rows with the profiles' words, where no person said anything."""
-    said = {paper.profile: paper.classes for paper in papers if paper.classes}
-    if not said:
-        return list(rows)
-    return [_classed(row, said.get(row.profile, ())) for row in rows]
+    return ClassWords(profiles=profiles_word(papers)).over_rows(rows)
 
 
 def counted(rows: Iterable[FieldRow]) -> dict[tuple[str, str], int]:
@@ -108,35 +106,13 @@ def counted(rows: Iterable[FieldRow]) -> dict[tuple[str, str], int]:
     return dict(Counter(one for one in classes if one[1]))
 
 
-def profiles_word(papers: Iterable["Paper"]) -> Callable[[NewField], str]:
-    """The class of a new field, as the profiles or else the detectors say."""
-    said = {paper.profile: paper.classes for paper in papers}
+def profiles_word(papers: Iterable["Paper"]) -> ProfileClasses:
+    """The profiles' words on classes, for `ClassWords`."""
+    said = {paper.profile: paper.classes for paper in papers if paper.classes}
 
-    def word(field: NewField) -> str:
-        if not field.class_:
-            return ""
-        of = (one.class_ for one in said.get(field.profile, ()) if one.names(field.path))
-        return next(of, field.class_)
+    @lru_cache(maxsize=4_096)
+    def word(profile: str, path: str) -> str:
+        of = (one.class_ for one in said.get(profile, ()) if one.names(path))
+        return next(of, "")
 
     return word
-
-
-def with_words(rows: Iterable[FieldRow], said: Iterable[SaidClass]) -> list[FieldRow]:
-    """The rows of some namespaces with what people said, but not who and when: that is told to
-    those who may read everything."""
-    words = {one[:5]: one.class_ for one in said if one.class_}
-    return [
-        replace(row, class_=word, class_by=SAYS_PERSON, confidence=1.0) if row.class_ and word
-        else row
-        for row in rows
-        for word in [words.get((row.profile, row.host, row.method, row.route, row.path))]
-    ]  # fmt: skip
-
-
-def _classed(row: FieldRow, said: Sequence["SaidField"]) -> FieldRow:
-    if not row.class_ or row.class_by == SAYS_PERSON:
-        return row
-    for one in said:
-        if one.names(row.path):
-            return replace(row, class_=one.class_, class_by=SAYS_PROFILE, confidence=1.0)
-    return row

@@ -1,5 +1,5 @@
 """Compares what a vendor documents with what was seen: in three columns, of each profile that has
-the vendor's words.
+the vendor's list; of others it says that the vendor publishes none.
 
 Called by `app.report.build`; contracts take the same comparison (`app.gate.freeze`).
 """
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import re2
 
-from app.report.papers import Paper, Statement
+from app.report.papers import Claim, Paper, Statement
 from app.store import OTHER, FieldRow
 
 # Headers that every request has, and that tell nothing of who sends it.
@@ -36,26 +36,37 @@ class DeclaredField(msgspec.Struct, kw_only=True):
 class Declared(msgspec.Struct, kw_only=True):
     """`seen`: documented and seen. `undocumented`: paths of fields that were seen and are in no
     statement. `unseen`: statements of which no field was seen; without patterns nobody knows
-    which would carry it."""
+    which would carry it. `no_list`: the vendor has none, so that there is nothing to compare."""
 
     profile: str
     seen: list[DeclaredField]
     undocumented: list[str]
     unseen: list[Statement]
+    no_list: list[Claim] = []
 
 
-def declared(fields: Iterable[FieldRow], papers: Iterable[Paper]) -> list[Declared]:
+def declared(fields: Iterable[FieldRow], papers: Sequence[Paper]) -> list[Declared]:
+    """A profile of which nothing was seen is left out, unless it is the only one."""
     paths: dict[str, dict[str, set[str]]] = {}
     for row in fields:
         if row.path != OTHER:
             paths.setdefault(row.profile, {}).setdefault(row.path, set()).add(row.type)
-    return [compared(paper, paths.get(paper.profile, {})) for paper in papers if paper.documented]
+    return [
+        compared(paper, paths.get(paper.profile, {}))
+        for paper in papers
+        if (paper.documented or paper.no_list)
+        and (paper.profile in paths or (len(papers) == 1 and not paths))
+    ]
 
 
 def compared(paper: Paper, types: Mapping[str, set[str]]) -> Declared:
     """`types` are those of each path that was seen."""
     said = statements(paper)
-    found = Declared(profile=paper.profile, seen=[], undocumented=[], unseen=[])
+    found = Declared(
+        profile=paper.profile, seen=[], undocumented=[], unseen=[], no_list=paper.no_list
+    )
+    if paper.no_list:
+        return found
     met: set[int] = set()
     for path in carriers(types):
         numbers = said(path)
@@ -67,6 +78,12 @@ def compared(paper: Paper, types: Mapping[str, set[str]]) -> Declared:
             found.undocumented.append(path)
     found.unseen = [one for n, one in enumerate(paper.documented) if n not in met]
     return found
+
+
+def no_list(found: Iterable[Claim]) -> str:
+    """The sentence on a vendor without a list, "" without anything found in its place."""
+    sources = "; ".join(f"{one.source}, {one.verified}" for one in found)
+    return f"the vendor publishes no list of what is sent ({sources})" if sources else ""
 
 
 def unseen(said: Statement) -> str:

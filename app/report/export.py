@@ -1,8 +1,9 @@
 """Writes captures as files: NDJSON, CSV and XLSX for spreadsheets, HAR 1.2 for
 browsers' tools, Parquet for analysis.
 
-Called by `telemock captures export` (and for downloads). Each function takes records as JSON lines
-and yields pieces of the file, so that memory does not grow with their number. Records are masked
+Called by `telemock captures export` (and for downloads). Each function takes records as JSON lines,
+and what is said of classes, and yields pieces of the file, so that memory does not grow with the
+number of records. They are masked
 already; nothing here removes or restores a value.
 """
 
@@ -15,17 +16,20 @@ from app.report.har import har
 from app.report.parquet import parquet
 from app.report.rows import COLUMNS, cell, row
 from app.report.xlsx import xlsx
+from app.store.classes import NO_WORDS, ClassWords
 
-Export = Callable[[Iterable[bytes]], Iterator[bytes]]
+Export = Callable[[Iterable[bytes], ClassWords], Iterator[bytes]]
 
 
-def ndjson(lines: Iterable[bytes]) -> Iterator[bytes]:
+def ndjson(lines: Iterable[bytes], words: ClassWords = NO_WORDS) -> Iterator[bytes]:
     """Yields every record with all its fields, one a line, as JSON that no terminal acts on."""
     for line in lines:
         yield json_text(line).encode() + b"\n"
 
 
-def table(lines: Iterable[bytes], *, bom: bool = True) -> Iterator[bytes]:
+def table(
+    lines: Iterable[bytes], words: ClassWords = NO_WORDS, *, bom: bool = True
+) -> Iterator[bytes]:
     """Yields CSV (RFC 4180) with a head line. Cells that a spreadsheet would run begin with a '.
     `bom` adds a byte order mark: without it Excel takes UTF-8 for the machine's old code page."""
     buffer = io.StringIO("\ufeff" if bom else "")
@@ -33,7 +37,7 @@ def table(lines: Iterable[bytes], *, bom: bool = True) -> Iterator[bytes]:
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow(map(cell, row(line)))
+        writer.writerow(map(cell, row(line, words)))
         yield buffer.getvalue().encode("utf-8", "backslashreplace")
         buffer.seek(0)
         buffer.truncate()

@@ -6,6 +6,7 @@ whole file: every member has its type, whatever a client sent.
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from app.contract.names import WEB_PORTS
 from app.contract.record import Body, CaptureRecord, Pair, Request, Response, first, note, origin
 from app.escape import as_json
 from app.report.rows import kept, terms
+from app.store.classes import NO_WORDS, ClassWords
 from app.version import VERSION
 
 _PAGE = "page_1"
@@ -30,25 +32,34 @@ _NAME = re.compile(
 _NO_HOST = "host.invalid"  # replaces a host that is no name (RFC 6761)
 
 
-def har(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields one page of the records that have a request, without connections, messages and log
-    lines. The page comes last, because it begins with its first entry."""
+def har(lines: Iterable[bytes], words: ClassWords = NO_WORDS) -> Iterator[bytes]:
+    """Yields one page of the records that have a request. Lines, connections and messages are no
+    entries: a comment counts them. The page comes last, because it begins with its first entry."""
     yield b'{"log":{"version":"1.2","creator":%s,"entries":[' % msgspec.json.encode(
         {"name": "telemock", "version": VERSION}
     )
     began = ""
+    left_out: Counter[str] = Counter()
     for line in lines:
         found = record.decode(line)
         if found.request is None:
+            left_out["line" if found.message and found.message.line else found.kind] += 1
             continue
-        entry = _entry(found, found.request)
+        entry = _entry(found, found.request, words)
         yield (b",\n" if began else b"\n") + as_json(entry).encode()
         began = began or entry["startedDateTime"]
     page = {"id": _PAGE, "startedDateTime": began, "title": "telemock", "pageTimings": {}}
-    yield b'\n],"pages":%s}}\n' % msgspec.json.encode([page] if began else [])
+    yield b'\n],"pages":%s' % msgspec.json.encode([page] if began else [])
+    if left_out:
+        said = ", ".join(f"{count:,} of kind {kind}" for kind, count in left_out.items())
+        comment = f"Without a request, so no entries here: {said}. The format ndjson has them."
+        yield b',"comment":%s,"_left_out":%s' % (
+            msgspec.json.encode(comment), msgspec.json.encode(left_out),
+        )  # fmt: skip
+    yield b"}}\n"
 
 
-def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
+def _entry(found: CaptureRecord, asked: Request, words: ClassWords) -> dict[str, Any]:
     total = found.duration_ns
     wait = min(found.answer_ns, total) or total
     entry = {
@@ -62,7 +73,7 @@ def _entry(found: CaptureRecord, asked: Request) -> dict[str, Any]:
         "comment": " ".join(filter(None, (found.action, found.profile, found.rule, found.reason))),
         "_id": found.id,
         "_kind": found.kind,
-        **dict(zip(("_classes", "_dpv", "_fideslang"), terms(found), strict=True)),
+        **dict(zip(("_classes", "_dpv", "_fideslang"), terms(found, words), strict=True)),
     }
     if address := found.destination and _address(found.destination.address):
         entry["serverIPAddress"] = address

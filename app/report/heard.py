@@ -21,7 +21,6 @@ class CurrentRows:
         self.endpoints, self.versions = store.endpoints, store.versions
         self.senders, self.fields = store.senders, store.fields
         self.notes, self.events = store.notes, store.events
-        self.said_classes = store.said_classes
         self._stored = store.boots
         self._heard = heard
         self._account = account

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from app.contract.classes import title
 from app.report.build import Rows
 from app.store import LIMIT, Scope, Store
 from app.store.changes import SENSITIVE, ChangePage, ChangeQuery, InboxCounts, InboxItem, Thing
-from app.store.sightings import refused
+from app.store.inventory import Field
+from app.store.sightings import refused, sensitive
 
 
 def subject(item: InboxItem) -> str:
@@ -22,7 +24,7 @@ def subject(item: InboxItem) -> str:
         case "endpoint":
             return f"{item.method} {item.route}".strip()
         case "class":
-            return f"{item.name}: {SENSITIVE.get(item.what, item.what)}"
+            return f"{item.name}: {SENSITIVE.get(item.what) or title(item.what)}"
         case "unlisted":
             return f"{item.again} more"
         case _:
@@ -72,8 +74,8 @@ def things(rows: Rows) -> dict[Thing, First]:
     for field in rows.fields(ever):
         of = (field.profile, field.host, field.method, field.route)
         see(Thing("field", *of, field.path), field.version, field.first_ns)
-        if field.shape in SENSITIVE:
-            see(Thing("class", *of, field.path, field.shape), field.version, field.first_ns)
+        if kind := sensitive(Field(field.path, field.type, field.shape)):
+            see(Thing("class", *of, field.path, kind), field.version, field.first_ns)
     for sender in rows.senders(ever):
         thing = refused(sender.outcome, sender.profile, sender.host, sender.namespace, sender.pod)
         if thing is not None:

@@ -68,7 +68,9 @@ class Statement(msgspec.Struct, kw_only=True):
 
 class Paper(msgspec.Struct, kw_only=True):
     """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
-    nothing is known. `opt_out`: the documented ways to switch the telemetry off, in words."""
+    there is no such time or nothing is known; `when`: what its file says beside. `opt_out`: the
+    documented ways to switch the telemetry off, in words.
+    `no_list`: what was found in place of a list of what is sent, where the vendor has none."""
 
     profile: str
     title: str
@@ -80,14 +82,21 @@ class Paper(msgspec.Struct, kw_only=True):
     sensitive: list[SensitiveField]
     classes: list[SaidField] = []
     every: str = ""
+    when: str = ""
     opt_out: list[str] = []
     documented: list[Statement] = []
+    no_list: list[Claim] = []
 
     @property
     def asked(self) -> list[tuple[str, str]]:
         """Lists what its file does not state, and why that is asked for."""
         lacking = [name for name in ASKED if not getattr(self, name)]
         return [(name, ASKED[name]) for name in lacking]
+
+    @property
+    def sends(self) -> str:
+        """The times at which an instance sends, in words; "" where nothing is known."""
+        return ". ".join(filter(None, (self.every and f"every {self.every}", self.when)))
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
@@ -108,9 +117,15 @@ def _paper(written: "ProfileFile") -> Paper:
         unknown=list(map(_line, written.unknown)),
         sensitive=[SensitiveField(field=s.field, how=s.as_) for s in written.sensitive],
         classes=[SaidField(field=f, class_=c) for f, c in written.classes.items()],
-        every=written.cadence.every if written.cadence else "",
+        every=(written.cadence and written.cadence.every) or "",
+        when=_line((written.cadence and written.cadence.note) or ""),
         opt_out=list(map(switch_words, written.opt_out)),
         documented=list(_statements(written)),
+        no_list=[
+            Claim(claim=_line(page.none), source=_line(page.source), verified=page.verified)
+            for page in written.documented
+            if page.none
+        ],
     )
 
 

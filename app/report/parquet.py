@@ -9,20 +9,21 @@ from typing import Any
 from app.report.extras import extra
 from app.report.outgoing import known
 from app.report.rows import COLUMNS, row
+from app.store.classes import NO_WORDS, ClassWords
 
 _ROWS = 1_000  # in a group; memory holds two
 _BYTES = 16 << 20  # of a group's captures
 _PIECE = 1 << 16
 
 
-def parquet(lines: Iterable[bytes]) -> Iterator[bytes]:
+def parquet(lines: Iterable[bytes], words: ClassWords = NO_WORDS) -> Iterator[bytes]:
     """Yields the pieces of a file, which is made in a temporary one. Raises MissingPackageError."""
     arrow = extra("parquet", "pyarrow", "pyarrow")
     writing = extra("parquet", "pyarrow", "pyarrow.parquet")
     schema = _schema(arrow)
     with tempfile.TemporaryFile() as file:
         with writing.ParquetWriter(file, schema, compression="zstd") as writer:
-            for group in _groups(lines):
+            for group in _groups(lines, words):
                 columns = [list(column) for column in zip(*group, strict=True)]
                 writer.write_batch(arrow.record_batch(columns, schema=schema))
         file.seek(0)
@@ -42,11 +43,11 @@ def _schema(arrow: Any) -> Any:
     return arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
 
 
-def _groups(lines: Iterable[bytes]) -> Iterator[list[list[object]]]:
+def _groups(lines: Iterable[bytes], words: ClassWords) -> Iterator[list[list[object]]]:
     group: list[list[object]] = []
     size = 0
     for line in lines:
-        values = row(line)
+        values = row(line, words)
         values[_TIME] = known(line).time_ns
         values[_STATUS] = values[_STATUS] or None  # without an answer
         group.append(values)

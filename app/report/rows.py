@@ -12,7 +12,8 @@ from app.contract.decoding.read import read
 from app.contract.instant import iso
 from app.contract.printable import one_line
 from app.contract.record import Body, Pair, Request, Response, first, note
-from app.store.classes import class_of
+from app.store.classes import NO_WORDS, ClassWords
+from app.store.facts import endpoint_of
 from app.store.inventory import observe
 
 COLUMNS = (
@@ -33,7 +34,7 @@ _ACTS = re.compile(
 _CELL_CAP = 32_000  # a cell of the common spreadsheets holds 32,767 characters
 
 
-def row(line: bytes) -> list[object]:
+def row(line: bytes, words: ClassWords = NO_WORDS) -> list[object]:
     """Returns a record's values in the order of COLUMNS. A WebSocket client's message is in the
     request's body, one of the server in the response's."""
     found = record.decode(line)
@@ -64,15 +65,16 @@ def row(line: bytes) -> list[object]:
         first(asked.headers, "content-type"), _head(asked.headers), kept(sent), note(sent),
         answer.reason, first(answer.headers, "content-type"), _head(answer.headers), kept(came),
         note(came), found.trace_id, len(happened), "\n".join(names),
-        *map("\n".join, terms(found)),
+        *map("\n".join, terms(found, words)),
     ]  # fmt: skip
 
 
-def terms(found: record.CaptureRecord) -> tuple[list[str], list[str], list[str]]:
-    """The classes of the request's fields, as the detectors tell them, and their terms in DPV and
-    fideslang."""
-    seen = observe(found)
-    ids = in_order(class_of(*field).id for field in seen.fields) if seen else []
+def terms(
+    found: record.CaptureRecord, words: ClassWords = NO_WORDS
+) -> tuple[list[str], list[str], list[str]]:
+    """The classes of the request's fields, and their terms in DPV and fideslang."""
+    seen, of = observe(found), endpoint_of(found)
+    ids = in_order(words.of(of, *field).id for field in seen.fields) if seen else []
     return ids, [*dict.fromkeys(map(dpv_of, ids))], [*dict.fromkeys(map(fides_of, ids))]
 
 

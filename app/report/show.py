@@ -14,7 +14,7 @@ from app.report import kept
 from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
-from app.report.documented import unseen
+from app.report.documented import no_list, unseen
 from app.report.show_kept import kept_sections
 from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
@@ -148,6 +148,15 @@ def _sections(report: Report) -> Iterator[Section]:
         "profile,documented and seen,seen but not documented,documented but never seen",
         list(_documented(report)),
     )
+    yield Section(
+        "Whose vendor publishes no list to compare with",
+        "profile,that is,what was found",
+        [
+            (one.profile, no_list(one.no_list), "; ".join(found.claim for found in one.no_list))
+            for one in report.documented
+            if one.no_list
+        ],
+    )
     if report.inbox:
         yield Section(
             f"Changes not yet reviewed: {report.inbox.open}",
@@ -270,12 +279,13 @@ def _profile(part: ProfilePart) -> str:
         f"kinds of values that its fields carried, and how many fields: {kinds or 'none seen'}",
         *(f"{said_of}: {by_word[how] or 'none'}" for how, said_of in _HOW.items()),
         *(f"not known to the profile's authors: {text}" for text in paper.unknown),
-        *([f"an instance sends every {paper.every}, by its profile"] if paper.every else ()),
+        *([f"an instance sends, by its profile: {paper.sends}"] if paper.sends else ()),
         *(f"switched off by: {text}" for text in paper.opt_out),
         *(
             f"the vendor documents: {one.words} (source: {one.source}; last read {one.verified})"
             for one in paper.documented
         ),
+        *(f"{no_list([one])}: {one.claim}" for one in paper.no_list),
         *(
             f"evidence: {one.claim} (source: {one.source}; last read {one.verified})"
             for one in paper.evidence

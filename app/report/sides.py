@@ -27,7 +27,7 @@ from app.store import (
     TrafficRow,
     filter,
 )
-from app.store.classes import class_of
+from app.store.classes import ClassWords
 from app.store.facts import HOUR, Sum, Sums, facts
 from app.store.versions import version_number
 
@@ -167,7 +167,7 @@ class Reading(NamedTuple):
         return {endpoint: _measured(sum) for endpoint, sum in found.items()}
 
     def _captures(self, query: CaptureQuery, fits: Callable[[CaptureRecord], bool]) -> "_Taken":
-        sums = Sums()
+        sums, words = Sums(), ClassWords.of_inventory(self.rows)
         read = looked = 0
         query = msgspec.structs.replace(query, limit=_PAGE, namespaces=self.namespaces)
         more = True
@@ -183,7 +183,7 @@ class Reading(NamedTuple):
             more = page.next is not None
             query = msgspec.structs.replace(query, cursor=page.next)
         whole = f"{read} captures" if not more else f"the newest {read} captures alone"
-        return _Taken(_observed(sums), _traffic(sums), f"read of {whole}")
+        return _Taken(_observed(sums, words), _traffic(sums), f"read of {whole}")
 
 
 class _Taken(NamedTuple):
@@ -204,35 +204,38 @@ def _fields(
         if row.profile == profile and row.version == version and row.path != OTHER:
             _add(
                 found.setdefault((row.host, row.method, row.route), {}),
-                row.path, row.type, row.shape, row.count, row.requests,
+                row.path, row.type, row.shape, row.class_, row.count, row.requests,
             )  # fmt: skip
     return found
 
 
-def _observed(sums: Sums) -> dict[Endpoint, dict[str, FieldOf]]:
+def _observed(sums: Sums, words: ClassWords) -> dict[Endpoint, dict[str, FieldOf]]:
     requests: dict[Endpoint, int] = {}
     observed = sums.observed().items()
     for ((_, *endpoint), _), of in observed:
         host, method, route = endpoint
         requests[host, method, route] = requests.get((host, method, route), 0) + of.sum.count
     found: dict[Endpoint, dict[str, FieldOf]] = {}
-    for ((_, host, method, route), _), of in observed:
-        into, total = found.setdefault((host, method, route), {}), requests[host, method, route]
+    for (of_profile, _), of in observed:
+        key = of_profile[1:]
+        into = found.setdefault(key, {})
         for field, sum in of.fields().items():
-            _add(into, field.path, field.type, field.shape, sum.count, total)
+            class_ = words.of(of_profile, *field).id
+            _add(into, *field, class_, sum.count, requests[key])
     return found
 
 
 def _add(
-    into: dict[str, FieldOf], path: str, type: str, shape: str, count: int, requests: int
-) -> None:
+    into: dict[str, FieldOf], path: str, type: str, shape: str, class_: str, count: int,
+    requests: int,
+) -> None:  # fmt: skip
     known = into.get(path, FieldOf())
     into[path] = FieldOf(
         tuple(sorted({*known.types, type})),
         tuple(sorted({*known.shapes, shape} - {""})),
         known.count + count,
         requests,
-        tuple(in_order({*known.classes, class_of(path, type, shape).id} & TELLING)),
+        tuple(in_order({*known.classes, class_} & TELLING)),
     )
 
 

@@ -9,19 +9,20 @@ from typing import Any
 
 from app.report.extras import extra
 from app.report.rows import COLUMNS, row, shown
+from app.store.classes import NO_WORDS, ClassWords
 
 _SHEET = 1_048_576  # rows of a sheet at most, the head among them
 _PIECE = 1 << 16
 
 
-def xlsx(lines: Iterable[bytes]) -> Iterator[bytes]:
+def xlsx(lines: Iterable[bytes], words: ClassWords = NO_WORDS) -> Iterator[bytes]:
     """Yields the pieces of a workbook, which is made in a temporary file: memory does not grow with
     the number of captures. Raises MissingPackageError."""
     workbook = extra("xlsx", "XlsxWriter", "xlsxwriter").Workbook
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "book").open("w+b") as file:
         book = workbook(file, {"constant_memory": True, "tmpdir": folder})
         try:
-            _fill(book, lines)
+            _fill(book, lines, words)
         finally:
             book.close()  # also the files of its sheets, when the captures end in an error
         file.seek(0)
@@ -29,13 +30,13 @@ def xlsx(lines: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _fill(book: Any, lines: Iterable[bytes]) -> None:
+def _fill(book: Any, lines: Iterable[bytes], words: ClassWords) -> None:
     bold, quoted = book.add_format({"bold": True}), book.add_format({"quote_prefix": True})
     sheet, at = _sheet(book, bold), 1
     for line in lines:
         if at >= _SHEET:
             sheet, at = _sheet(book, bold), 1
-        for column, value in enumerate(row(line)):
+        for column, value in enumerate(row(line, words)):
             if isinstance(value, int | float):
                 sheet.write_number(at, column, value)
             else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.run import around, descendants, processes, transparent
 from app.run.canary.plant import Planted
 from app.run.interception import Interception, Passed
+from app.run.led import Led
 from app.run.strict import Strict
 
 _FORWARDED = (
@@ -80,9 +81,9 @@ class Watch:
             self._started(pid)
 
     @property
-    def led(self) -> Mapping[int, Sequence[Passed]]:
-        """For a gate: connections that went to the sidecar, by their own port."""
-        return self._interception.led if isinstance(self._interception, Strict) else {}
+    def led(self) -> Sequence[Led]:
+        """For a gate: connections that went to the sidecar."""
+        return self._interception.led if isinstance(self._interception, Strict) else ()
 
     def goes_on(self) -> bool:
         """True while any process lives whose connections the kernel asks about."""

@@ -51,6 +51,13 @@ def lacking(*, privileged: bool) -> str:
     return "the kernel lets the command write into other programs' memory, which could then send"
 
 
+def limits() -> list[str]:
+    """Sentences on what this kernel leaves open, and no way to send anything of the command's."""
+    if version() >= _SCOPED:
+        return []
+    return ["signals to other programs of this machine are not seen (Linux 6.12 closes them)"]
+
+
 def confine(*, privileged: bool) -> None:
     """Confines this process, and all that it starts, for good. Raises OSError."""
     has = version()

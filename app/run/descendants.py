@@ -9,20 +9,29 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from app.contract import processes
 from app.contract.record import Program
 
-_PR_SET_CHILD_SUBREAPER = 36
+_SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # of prctl
 _STEP_S = 0.1
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-def adopt() -> None:
-    """From now on processes whose parent ends become children of this one."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Meanwhile processes whose parent ends become children of this one."""
+    if sys.platform != "linux":
+        yield
+        return
+    prctl, before = ctypes.CDLL(None).prctl, ctypes.c_int()
+    prctl(_GET_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    prctl(_SET_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_SET_SUBREAPER, before.value, 0, 0, 0)
 
 
 def left(own: Collection[int]) -> list[Program]:

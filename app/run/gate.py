@@ -2,7 +2,6 @@
 known. `app.run.gated` asks and prints it; `app.run.predicate` states it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,16 +10,16 @@ import msgspec
 
 from app.contract.record import CaptureRecord
 from app.escape import plain
+from app.gate.result import KINDS, Violation
 from app.report.coverage import Gap, count, listed
 from app.run import interception as way
 from app.run.allowed import Allowed, leads
 from app.run.descendants import named
+from app.run.led import Unrecorded
 from app.run.perform import Performed
-from app.run.strict import PROXY
 from app.run.verdict import PASSED
 
 if TYPE_CHECKING:  # a second of its imports is only for who has a contract
-    from app.gate.check import Violation
     from app.gate.contract_file import Contract
 
 # Of what did not come to the sidecar, the ways that lead out of the machine; the others make
@@ -80,7 +79,7 @@ class GateOutcome(msgspec.Struct, kw_only=True):
     allowed: list[Sending]
     gaps: list[Gap]
     limits: list[str]
-    violations: list["Violation"] = []
+    violations: list[Violation] = []
     doubts: list[str] = []
 
 
@@ -129,7 +128,7 @@ class _Planned:
         self._seen.add(one, self._decoders)
         return True
 
-    def checked(self) -> "tuple[list[Violation], list[str], list[str]]":
+    def checked(self) -> tuple[list[Violation], list[str], list[str]]:
         """Violations, what the contract leaves open, and what could not be checked."""
         from app.gate.check import check, doubts, unchecked
 
@@ -165,22 +164,14 @@ def _sent(
         of = counts[is_allowed]
         of[(how, to, by, says)] = of.get((how, to, by, says), 0) + 1
 
-    recorded: dict[int, set[str]] = {}
+    unrecorded = Unrecorded(found.led)
     for one in records:
-        if one.client is not None:
-            names = {one.host, one.destination.address if one.destination else ""}
-            recorded.setdefault(one.client.port, set()).update(names)
+        unrecorded.found(one)
         to = one.host
         if one.destination and one.destination.address not in ("", one.host):
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
-    unrecorded = Counter(
-        one
-        for port, led in found.led.items()
-        for one in led
-        if port not in recorded or (len(led) > 1 and not _to_one_of(one.to, recorded[port]))
-    )
-    for passed, number in (found.passed + unrecorded).items():
+    for passed, number in (found.passed + unrecorded.rest()).items():
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):
@@ -193,11 +184,6 @@ def _sent(
         for which in (False, True)
     )
     return sent, other
-
-
-def _to_one_of(led: str, hosts: set[str]) -> bool:
-    """Of a port that served several connections, one after the other."""
-    return led == PROXY or led.rpartition(":")[0].strip("[]") in hosts
 
 
 def _gaps(found: Performed, allowed: Allowed, more: Sequence[Gap]) -> list[Gap]:
@@ -223,7 +209,7 @@ def _told(
     sent: Sequence[Sending],
     other: Sequence[Sending],
     gaps: Sequence[Gap],
-    violations: "Sequence[Violation]",
+    violations: Sequence[Violation],
     code: int,
 ) -> tuple[GateVerdict, int, str]:
     but = f" but what is allowed (to {_where(other)})" if other else ""
@@ -256,20 +242,20 @@ def _open(gaps: Sequence[Gap]) -> str:
     return gaps[0].says + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
 
 
-def _broken(one: "Violation") -> str:
-    from app.gate.check import KINDS
+def _broken(one: Violation) -> str:
+    return f"{KINDS[one.kind]}: {plain(one.where)} ({plain(one.says)}; {one.count} of {one.of})"
 
-    where = " ".join(filter(None, (one.host, one.method, one.endpoint, one.field)))
-    return f"{KINDS[one.kind]}: {plain(where)} ({plain(one.says)}; {one.count} of {one.of})"
+
+def sentence(one: Sending) -> str:
+    times = f", {one.count} times" if one.count > 1 else ""
+    what = f" ({PASSED[one.how].many} {one.says})" if one.says else f" ({one.how})"
+    return f"by {one.by or 'a program'} to {one.to}{times}{what}"
 
 
 def lines(judged: GateOutcome) -> list[str]:
     """The verdict, then what was sent, then each gap with what helps."""
     told = [judged.says]
-    for one in judged.sent[:_LISTED]:
-        times = f", {one.count} times" if one.count > 1 else ""
-        what = f" ({PASSED[one.how].many} {one.says})" if one.says else f" ({one.how})"
-        told.append(f"sent: by {one.by or 'a program'} to {one.to}{times}{what}")
+    told += [f"sent: {sentence(one)}" for one in judged.sent[:_LISTED]]
     if len(judged.sent) > _LISTED:
         told.append(f"sent: {len(judged.sent) - _LISTED} more; --json lists all")
     told += [f"contract: {_broken(one)}" for one in judged.violations[:_LISTED]]

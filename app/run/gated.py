@@ -15,10 +15,13 @@ from app.contract.actions import Mode
 from app.escape import as_json as json_of
 from app.gate import statement
 from app.report.coverage import Gap
-from app.run import beside, confine, gate, summary, transparent
+from app.run import beside, confine, gate, outputs, summary, transparent
 from app.run.allowed import Allowed, Entry
+from app.run.outputs import Outputs, Run
 from app.run.perform import WAIT_SECONDS, Performed, performed, say
 from app.settings import Settings
+
+_NO_OUTPUTS = Outputs()
 
 
 class Stated(NamedTuple):
@@ -37,6 +40,7 @@ def gated(
     allow: Sequence[Entry] = (),
     contract: Path | None = None,
     stated: Stated | None = None,
+    told: Outputs = _NO_OUTPUTS,
     mode: Mode | None = None,
     profiles: Sequence[str] = (),
     as_json: bool = False,
@@ -46,11 +50,12 @@ def gated(
 ) -> int:
     """Runs the command and returns the exit code: the command's if the gate passed, else one of
     `app.run.gate`. Raises RunError, LocalError."""
-    planned = None
+    planned, text = None, ""
     if contract:
         from app.gate import contract_file
 
-        planned = contract_file.read(contract)
+        planned, text = contract_file.read_with_text(contract)
+    outputs.check(told)
     if stated and stated.key:
         statement.check_key(stated.key)
     program = shutil.which(command[0]) if stated and not stated.subjects and command else None
@@ -76,9 +81,14 @@ def gated(
             allowed,
             contract=planned,
             more=gaps,
-            limits=beside.limits(),
+            limits=[*beside.limits(), *confine.limits()],
         )
+    ended_ns = time.time_ns()
     _print(found, judged, as_json=as_json)
+    if any(told):
+        endpoints = [one.key for one in planned.endpoints] if planned else []
+        run = Run(str(contract or command[0]), endpoints, found.began_ns, ended_ns)
+        outputs.write(told, judged, run, text)
     if stated:
         from app.run import predicate
 
@@ -94,7 +104,7 @@ def gated(
                 "contract": msgspec.to_builtins(statement.of_file(contract)) if contract else None,
             },
             began_ns=found.began_ns,
-            ended_ns=time.time_ns(),
+            ended_ns=ended_ns,
             transparent=found.transparent,
         )
         statement.write(stated.path, about, made, stated.key)

@@ -27,6 +27,7 @@ from app.run import descendants, java, processes, summary, transparent, verdict
 from app.run.canary.plant import Planted
 from app.run.child import RunError, Watch, look_for, wait_for
 from app.run.interception import Passed
+from app.run.led import Led
 from app.run.servers import Servers
 from app.run.stage import FailingHosts
 from app.settings import Settings
@@ -55,7 +56,7 @@ class Performed:
     began_ns: int = 0
     profiles: Sequence[Profile] = ()
     transparent: bool = False
-    led: Mapping[int, Sequence[Passed]] = field(default_factory=dict)  # see app.run.strict
+    led: Sequence[Led] = ()
 
     def records(self) -> Iterator[CaptureRecord]:
         """Yields the run's records, newest first, while its app runs."""
@@ -111,10 +112,10 @@ def performed(
             "past telemock, and the verdict will say so"
         )
     others = children(os.getpid())  # not the command's, whatever they are
-    descendants.adopt()
     state.make_with_room(settings.data)
     began = time.time_ns()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(descendants.adopting())
         lazy = strict and not refused and redirect is not False
         servers = Servers(settings, profiles, stack, lazy=lazy)
         hosts = servers.hosts()

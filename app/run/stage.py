@@ -9,11 +9,10 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-HostFailure = Literal["refused", "dropped", "tls-error"]
+from app.contract.faults import ALERT, HostFailure
 
-_ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # handshake_failure (RFC 8446, 6)
 _READ_S = 5.0
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
@@ -89,7 +88,7 @@ class FailingHosts:
             with client, suppress(OSError):
                 client.settimeout(_READ_S)
                 if client.recv(1, socket.MSG_PEEK) == b"\x16":
-                    client.sendall(_ALERT)
+                    client.sendall(ALERT)
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(65_536):  # else what was not read resets the alert away
                     pass

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -35,10 +36,10 @@ from app.run.interception import (
     Target,
     namespace,
 )
-from app.run.later import outcome
+from app.run.later import has_peer, outcome
+from app.run.led import Led
 from app.run.seccomp import Notifications, Question
 
-PROXY = "the proxy"  # where a connection went that goes on by what it asks for
 _DNS, _QUIC = 53, 443
 # Who is asked about accounts of this machine has nobody else to ask.
 _ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/[^/]+")
@@ -64,7 +65,7 @@ class Strict(Interception):
         need: Callable[[], bool] = lambda: True,
     ) -> None:
         self._need = need
-        self.led: dict[int, list[Passed]] = {}
+        self.led: list[Led] = []
         super().__init__(notifications, target, own)
 
     def note_inherited(self, pid: int) -> None:
@@ -148,20 +149,26 @@ class Strict(Interception):
         if not self._need():
             self._note(BROKEN, pid, self._named(to))
             return errno.ECONNREFUSED
+        again, since = has_peer(sock), time.time_ns()
         error = super()._lead(sock, pid, to, listener)
-        self._led(Program(processes.name_of(pid), pid), self._named(to), sock)
+        if not again:
+            passed = Passed(UNRECORDED, Program(processes.name_of(pid), pid), self._named(to))
+            self._led(to, since, passed, sock)
         return error
 
-    def _led(self, program: Program, to: str, sock: socket.socket) -> None:
-        with self._lock:
-            led = self.led.setdefault(sock.getsockname()[1], [])
-            led.append(Passed(UNRECORDED, program, to))
+    def _led(self, to: Address | None, since: int, passed: Passed, sock: socket.socket) -> None:
+        address, port = sock.getsockname()[:2]
+        own = processes.plain_address(socket.inet_pton(sock.family, address)), port
+        self.led.append(Led(own, to, since, passed))
 
     def _to_this_machine(self, sock: socket.socket, pid: int, to: Address) -> None:
         if to[1] in self._target.ours:
             self._need()
-            program = Program(processes.name_of(pid), pid)
-            self._later.once_connected(sock, partial(self._led, program, PROXY))
+            if not has_peer(sock):
+                program = Program(processes.name_of(pid), pid)
+                passed = Passed(UNRECORDED, program, "the proxy")
+                led = partial(self._led, None, time.time_ns(), passed)
+                self._later.once_connected(sock, led)
         super()._to_this_machine(sock, pid, to)
 
     def _datagrams(self, sock: socket.socket, pid: int, to: Address, *, sends: bool) -> int | None:

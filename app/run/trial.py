@@ -110,7 +110,7 @@ def tried(
     place = Path(tempfile.mkdtemp(prefix=_MADE))
     own = dataclasses.replace(settings, data_given=place / "data", logs_given=place / "logs")
     try:
-        with (place / "output").open("w+b") as output:
+        with (place / "output").open("w+b") as output, descendants.adopting():
             try:
                 with performed(
                     command, own, mode=MOCK, profiles=profiles, redirect=redirect, wait=wait,

@@ -11,6 +11,7 @@ import msgspec
 
 from app.contract.record import CaptureRecord
 from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
+from app.store.classes import ClassWords, ProfileClasses
 from app.store.inventory import Observation
 from app.store.rows import (
     BootRow as BootRow,
@@ -310,8 +311,17 @@ class Store(Protocol):
         ...
 
     def say_class(self, said: SaidClass) -> bool:
-        """Takes a person's word for a field's class, on disk when it returns, and in the rows of
-        `fields` from then on. False where the inventory has no such field."""
+        """Takes a person's word for a field's class, on disk when it returns, and in force from
+        then on. False where the inventory has no such field."""
+        ...
+
+    def profiles_say(self, classes: ProfileClasses) -> None:
+        """Takes the profiles' words on classes, from then on. They are not stored."""
+        ...
+
+    def words(self) -> ClassWords:
+        """The words of people and profiles: the rows of `fields` and a query's `class` have the
+        classes in force."""
         ...
 
     def said_classes(self, profile: str | None = None) -> list[SaidClass]:

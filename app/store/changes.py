@@ -29,6 +29,7 @@ SENSITIVE: Mapping[str, str] = {
     "phone": "a telephone number",
     "place": "a place or time zone",
     "account": "an account of a cloud",
+    "repository": "the address of a repository",
 }
 
 CHANGES = 10_000  # items in all
@@ -40,7 +41,7 @@ NAME = 200  # characters of who decided
 
 class Thing(NamedTuple):
     """The subject of an item. `name` is a field's path, a version, or `namespace/workload`; `what`
-    the shape of a `class`."""
+    the shape of a `class`, or its class where no shape tells it."""
 
     kind: Kind
     profile: str

@@ -34,7 +34,10 @@ def markdown() -> str:
 
 _ID = "id|ids|uid|uuid|guid|identifier|key|ref"
 _ANY = f"{_ID}|hash|number|no|sub|handle"
-_USER = "user|usr|person|people|member|employee|actor|visitor|author|operator|admin|owner|student"
+_USER = (
+    "user|usr|enduser|person|people|member|employee|actor|visitor|author|operator|admin|owner|"
+    "student"
+)
 _MACHINE = "host|machine|computer|node|device|workstation|server|vm|hardware|hw|netbios"
 _ORG = (
     "org|organization|organisation|company|tenant|customer|account|workspace|team|business|"
@@ -55,8 +58,12 @@ _TO = "db|database|smtp|api|redis|kafka|target|upstream|base|remote|peer|site|ro
 RULES = (
     NameRule(
         "licence", "licence", 0.9, types=S + N + B,
-        words="license,licence,licenses,licences,licensing,licensed,lic,licls,entitlement,trial",
-        ends="subscription|activation|product|serial key|code|expiry|status|plan|type,"
+        words="license,licence,licenses,licences,licensing,licensed,licensee,licencee,lic,licls,"
+        "entitlement,trial",
+        ends="license|licence expires|issued|valid at|until|date|days|seconds,"
+        "license|licence|lic type|id|uid|uuid|kind|plan|tier|status|state|expiry|expires|valid|"
+        "level|edition|mode|count|seats|key|product|features|quota|limit|number,"
+        "subscription|activation|product|serial key|code|expiry|status|plan|type,"
         "billing|pricing|price plan|tier,plan|tier name|type,entitlements", whole="plan,tier",
     ),
     NameRule(
@@ -92,7 +99,7 @@ RULES = (
         "login|screen name,user,usr,login,logon,principal,logname,whoami,upn,author,committer,"
         "assignee,"
         "reviewer,created|updated|modified|started|requested|run|installed by,process owner,"
-        "surname,sam account name,user full name", whole="users,members,authors",
+        "surname,sam account name,user full name,actor", whole="users,members,authors",
     ),
     NameRule("identifier.person", "display name", 0.7, ends="display name", whole="owner"),
     NameRule(
@@ -108,7 +115,8 @@ RULES = (
     NameRule("identifier.person", "uid", 0.6, ends="uid,euid,ruid,auid", types=S + N),
     NameRule(
         "identifier.device", "machine", 0.9,
-        ends=f"{_MACHINE} name|names|label,fqdn,fqdns,nodename,sysname,host fqdn|alias,"
+        ends=f"{_MACHINE}|hosts|machines|computers|devices|nodes|servers name|names|label,"
+        "fqdn,fqdns,nodename,sysname,host fqdn|alias,"
         "os|local|my|source|system|agent|client|physical|kube host",
         whole="host,hosts,hn,node,nodes,machine,machines,computer,workstation",
     ),
@@ -148,12 +156,13 @@ RULES = (
     ),
     NameRule(
         "identifier.organisation", "id of an organisation", 0.85, types=S + N,
-        ends=f"{_ORG} {_ANY}",
+        ends=f"{_ORG}|subscription {_ANY}",
     ),
     NameRule(
         "identifier.organisation", "name of an organisation", 0.8,
         ends=f"{_ORG} name|slug|code|domain|alias,"
-        "org,organization,organisation,company,tenant,employer,workspace,customer",
+        "org,organization,organisation,company,tenant,employer,workspace,customer,"
+        "gcp|google|cloud|ci project,ci project path|name|url|title|namespace",
     ),
     NameRule(
         "identifier.organisation", "account or project", 0.5, whole="account,project,team",
@@ -161,7 +170,8 @@ RULES = (
     NameRule(
         "identifier.organisation", "repository", 0.6,
         ends="git|vcs|repo|repository remote|origin|url|uri|name|slug|owner,git remote url,"
-        "git origin url", whole="repo,repository,remote",
+        "remote origin url,git origin url,"
+        "git|github|gitlab|bitbucket|ci repo|repository", whole="repo,repository,remote",
     ),
     NameRule(
         "opaque", "id of a message", 0.7, types=S + N,
@@ -182,7 +192,7 @@ RULES = (
     ),
     NameRule(
         "location", "coordinates", 0.9, types=S + N,
-        ends="lat,latitude,lon,lng,longitude,altitude",
+        ends="lat,latitude,lon,lng,longitude,altitude,gps",
     ),
     NameRule(
         "location", "time zone", 0.85, types=S + N,
@@ -201,7 +211,7 @@ RULES = (
         "network", "host or domain", 0.7,
         ends=f"domain,domains,subdomain,domain name|names,proxy,proxy url|host|server|address,"
         f"{_TO}|registry|ldap|idp|broker|bootstrap|collector|ingest|endpoint|server"
-        " host|url|uri|endpoint|server|servers|domain|hosts,brokers",
+        " host|url|uri|endpoint|server|servers|domain|hosts,broker,brokers",
     ),
     NameRule(
         "network", "URL", 0.4, ends="url,urls,uri,uris,endpoint,endpoints,origin,referer,referrer",
@@ -217,7 +227,7 @@ RULES = (
     NameRule(
         "environment", "hardware", 0.7,
         ends="cpu|gpu|processor|device|hardware|machine|instance|node|screen|phone type|model|"
-        "family|brand|vendor|manufacturer|arch|architecture|info|class|size,cpu model name,"
+        "family|brand|vendor|manufacturer|arch|architecture|info|class|size,cpu|device model name,"
         "manufacturer,cpu,gpu,screen,viewport,resolution,virtualization,virtualisation,hypervisor",
     ),
     NameRule(
@@ -225,7 +235,8 @@ RULES = (
         ends="num|number|total|n|logical|physical cpu|cpus|gpu|gpus|core|cores|processors|vcpus,"
         "cpu|gpu|core|processor|cores count|cores|number|num|total,total|physical|system|host|"
         "installed memory|mem|ram,memory|mem|ram|disk total|size,"
-        "memory|mem|ram|disk total|size bytes|mb|gb|kb,memory per device,cpus,gpus,cores,"
+        "memory|mem|ram|disk total|size bytes|mb|gb|kb,total memory|mem|ram|disk bytes|mb|gb|kb,"
+        "memory per device,cpus,gpus,cores,"
         "vcpus,pid,ppid,process id",
         whole="cpu,gpu,memory,ram",
     ),
@@ -290,7 +301,8 @@ RULES = (
     ),
     NameRule(
         "configuration", "limit", 0.7, types=S + N,
-        ends="port,ports,timeout,limit,limits,interval,ttl,retention,threshold,replicas,retries,"
+        ends="port,ports,log|logging level|format,timeout,limit,limits,interval,ttl,retention,"
+        "threshold,replicas,retries,"
         "concurrency,batch size,period,quota,capacity,sampling,sample rate,verbosity,timeout|"
         "interval|ttl|retention|period ms|s|seconds|secs|days|hours|period|size",
     ),

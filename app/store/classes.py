@@ -1,15 +1,21 @@
 """Gives a field its class: by its name, and the type and shape of its values; never by a value.
 
 Called by the stores when they write, and by `app.analysis.rows`. The same name, type and shape have
-the same class everywhere, so it can be told of what a store has kept from before.
+the same class everywhere, so it can be told of what a store has kept from before. `ClassWords` lays
+what people and profiles say over it: everything that shows a class asks it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
+from msgspec.structs import replace
+
+from app.contract.classes import SAYS_PERSON, SAYS_PROFILE
 from app.store.class_names import rule_of
 from app.store.class_rules import B, N, NameRule, S
+from app.store.rows import FieldRow
 
 
 class Classed(NamedTuple):
@@ -33,6 +39,7 @@ SURE_LOOKS: Mapping[str, Classed] = {
     "ip": Classed("network", "value ip", 0.9),
     "place": Classed("location", "value place", 0.9),
     "account": Classed("identifier.organisation", "value account", 0.8),
+    "repository": Classed("identifier.organisation", "value repository", 0.7),
     "package": Classed("version", "value package", 0.8),
 }
 # Shapes that tell it where the name does not.
@@ -66,6 +73,66 @@ _CONTRADICTED: Mapping[str, frozenset[str]] = {
 }
 
 
+ProfileClasses = Callable[[str, str], str]  # profile and path -> its class, "" where it says none
+_Key = tuple[str, str, str, str, str]  # an endpoint's profile, host, method and route; a path
+
+
+def _silent(profile: str, path: str) -> str:
+    return ""
+
+
+class ClassWords(NamedTuple):
+    """The classes in force: a person beats the profile, the profile beats the detectors. `said` is
+    known of single fields, `profiles` by pattern."""
+
+    said: Mapping[_Key, Classed] = MappingProxyType({})
+    profiles: ProfileClasses = _silent
+
+    @classmethod
+    def of_people(cls, said: Mapping[_Key, str], profiles: ProfileClasses = _silent) -> Self:
+        """`said`: what people say, "" where they took a word back."""
+        words = {key: Classed(id, SAYS_PERSON, 1.0) for key, id in said.items() if id}
+        return cls(words, profiles)
+
+    @classmethod
+    def of_inventory(cls, rows: Iterable[FieldRow]) -> Self:
+        """Of rows that have the classes in force already."""
+        return cls({
+            (row.profile, row.host, row.method, row.route, row.path):
+                Classed(row.class_, row.class_by, row.confidence)
+            for row in rows if row.class_by in (SAYS_PERSON, SAYS_PROFILE)
+        })  # fmt: skip
+
+    def word(self, profile: str, host: str, method: str, route: str, path: str) -> Classed | None:
+        """The word on the whole field; None where the detectors alone speak."""
+        if found := self.said.get((profile, host, method, route, path)):
+            return found
+        id = self.profiles(profile, path)
+        return Classed(id, SAYS_PROFILE, 1.0) if id else None
+
+    def over(self, endpoint: tuple[str, str, str, str], path: str, found: Classed) -> Classed:
+        """The class in force where the detectors `found` this one."""
+        return (found.id and self.word(*endpoint, path)) or found
+
+    def over_rows(self, rows: Iterable[FieldRow]) -> list[FieldRow]:
+        """The rows with the classes in force; a row that has a person's already keeps it."""
+        return [self._over_row(row) for row in rows]
+
+    def _over_row(self, row: FieldRow) -> FieldRow:
+        if not row.class_ or row.class_by == SAYS_PERSON:
+            return row
+        word = self.word(row.profile, row.host, row.method, row.route, row.path)
+        if word is None:
+            return row
+        return replace(row, class_=word.id, class_by=word.by, confidence=word.confidence)
+
+    def of(self, endpoint: tuple[str, str, str, str], path: str, type: str, shape: str) -> Classed:
+        return self.over(endpoint, path, class_of(path, type, shape))
+
+
+NO_WORDS = ClassWords()
+
+
 @lru_cache(maxsize=16_384)
 def class_of(path: str, type: str, shape: str) -> Classed:
     """The class of a field with such values."""
@@ -94,6 +161,8 @@ def _is_other(shape: str, rule: NameRule | None) -> bool:
             return rule.id == "version"
         case "home":
             return rule.name == "page"
+        case "package" if rule.name == "user agent":
+            return True
         case "package" | "phone" | "place" | "host":
             return rule.id in ("secret", "licence")
     return False

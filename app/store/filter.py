@@ -19,8 +19,8 @@ from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, outcome, word_of
 from app.contract.record import CaptureRecord, decode
 from app.store import CaptureQuery, QueryError, Term
-from app.store.classes import class_of
-from app.store.facts import facet
+from app.store.classes import NO_WORDS, ClassWords
+from app.store.facts import endpoint_of, facet
 from app.store.inventory import observe
 from app.store.versions import version_number
 
@@ -58,7 +58,7 @@ NAMES: Mapping[str, Name] = {
     "path": Name("path as it was sent", "path:/telemetry/*"),
     "field": Name("field of the request, by its path or last name", "field:lic"),
     "class": Name(
-        "class of a field, by its name and the look of its values, or a group of classes",
+        "class of a field, as a person, its profile or a detector says; or a group of classes",
         "class:secret",
         NAMES_OF_CLASSES,
     ),
@@ -218,28 +218,29 @@ def statuses(value: str) -> tuple[int, int]:
     raise QueryError(f"status is {value[:64]!r}, expected a number such as 404, or a class: 4xx")
 
 
-def matcher(terms: tuple[Term, ...]) -> Callable[[bytes], bool]:
-    """A test of a record's line for all terms."""
+def matcher(terms: tuple[Term, ...], words: ClassWords = NO_WORDS) -> Callable[[bytes], bool]:
+    """A test of a record's line for all terms. `words` are said of classes."""
 
     def matches(line: bytes) -> bool:
         record = decode(line)
-        return all(holds(term, record) for term in terms)
+        return all(holds(term, record, words) for term in terms)
 
     return matches
 
 
-def holds(term: Term, record: CaptureRecord) -> bool:
-    return _found(term, record) != term.negated
+def holds(term: Term, record: CaptureRecord, words: ClassWords = NO_WORDS) -> bool:
+    return _found(term, record, words) != term.negated
 
 
-def _found(term: Term, record: CaptureRecord) -> bool:
+def _found(term: Term, record: CaptureRecord, words: ClassWords) -> bool:
     if term.name == "field":
         seen = observe(record, _OPENED)
         paths = {field.path for field in seen.fields} if seen else set()
         return any(_is_field(path, value) for value in term.values for path in paths)
     if term.name == "class":
         seen = observe(record, _OPENED)
-        classes = {class_of(*field).id for field in seen.fields} if seen else set()
+        of = endpoint_of(record)
+        classes = {words.of(of, *field).id for field in seen.fields} if seen else set()
         return any(not classes.isdisjoint(members(value)) for value in term.values)
     if term.name == "outcome":
         return ended(term, record.kind, record.action, record.answered_by, record.reason)

@@ -184,6 +184,8 @@ def classify(value: str) -> tuple[str, str]:
         return "empty", ""
     if value.isdecimal() and value.isascii():
         return "integer", number_shape(float(value)) if len(value) < 20 else ""
+    if value[0] == "+" and (shape := shape_of(value)) == "phone":
+        return "string", shape
     if _NUMBER.fullmatch(value):
         return "integer" if value.lstrip("+-").isdecimal() else "number", ""
     if value in ("true", "false"):

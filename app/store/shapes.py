@@ -15,7 +15,7 @@ from app.contract.masking.fields import MASK, TOKEN
 SHAPES = (
     "", "version", "guid", "ip", "email", "timestamp", "url", "hex", "base64", "token", "masked",
     "mac", "credentials", "home", "path", "host", "package", "place", "phone", "account",
-    "platform", "text",
+    "platform", "text", "repository",
 )  # fmt: skip
 _LOOKED = 400  # characters of a value
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -24,7 +24,7 @@ _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]{1,64}+"
 _DOMAIN = (
     r"([A-Za-z0-9\u0080-\uffff_-]{1,63}\.){1,10}+([A-Za-z\u0080-\uffff]{2,63}|xn--[a-z0-9-]{2,59})"
 )
-_ADDRESS = rf"{_LOCAL}@{_DOMAIN}"
+_ADDRESS = rf"({_LOCAL}|\"[^\"@\n]{{1,62}}\")@{_DOMAIN}"
 # A host of somebody's own network, an instance of a cloud, or a laptop's name as it comes.
 _HOST = (
     r"(?=[^.]*+\.)([A-Za-z0-9_-]{1,63}\.){1,8}(local|localdomain|internal|lan|corp|intra|intranet|home|"
@@ -38,23 +38,39 @@ _PLATFORM = (
     r"ios|amd64|x86_64|x64|x86|i[36]86|arm64|aarch64|armv[5-8]l?|ppc64le|s390x|riscv64|"
     r"(linux|darwin|windows)[/_-](amd64|x86_64|arm64|aarch64|arm|386|x64)"
 )
+_ONE_IP = (
+    rf"(?:{_OCTETS}(:\d{{1,5}}|/\d{{1,2}})?"
+    r"|(?=[^:,]*+:[^:,]*+:)([0-9a-fA-F:.]{2,45}(%[\w.-]{1,20})?(/\d{1,3})?"
+    r"|\[[0-9a-fA-F:.]{2,45}(%[\w.-]{1,20})?\](:\d{1,5})?))"
+)
+# Sortable ids, by themselves or behind a type: 26 characters without I, L, O and U.
+_ULID = r"([a-z]{1,20}+_){0,4}[0-7](?=\d*[A-Za-z])([0-9A-HJKMNP-TV-Z]{25}|[0-9a-hjkmnp-tv-z]{25})"
 _SHAPES = (
-    ("guid", r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?"),
-    ("mac", r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}|(?=[\d-]*[a-fA-F])([0-9a-fA-F]{2}-){5}"
-            r"[0-9a-fA-F]{2}|(?=[\d.]*[a-f])([0-9a-f]{4}\.){2}[0-9a-f]{4}"),
-    ("ip", rf"{_OCTETS}(:\d{{1,5}}|/\d{{1,2}})?"
-           r"|(?=[^:]*+:[^:]*+:)([0-9a-fA-F:.]{2,45}(/\d{1,3})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?)"),
-    ("timestamp", _DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"),
-    ("version", r"v?\d{1,9}(\.\d{1,9}){1,3}([-+][0-9A-Za-z.-]{1,64})?"),
+    ("guid", r"(urn:uuid:)?\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?|" + _ULID),
+    ("mac", r"([0-9a-fA-F]{2}:){5}([0-9a-fA-F]{2}:[0-9a-fA-F]{2}:)?[0-9a-fA-F]{2}"
+            r"|(?=[\d:]*[a-fA-F])([0-9a-fA-F]{1,2}:){5}[0-9a-fA-F]{1,2}"
+            r"|(?=[\d-]*[a-fA-F])([0-9a-fA-F]{2}-){5}([0-9a-fA-F]{2}-[0-9a-fA-F]{2}-)?[0-9a-fA-F]{2}"
+            r"|(?=[\d.]*[a-fA-F])(([0-9a-f]{4}\.){2}[0-9a-f]{4}|([0-9A-F]{4}\.){2}[0-9A-F]{4})"),
+    ("ip", rf"{_ONE_IP}([,;] ?{_ONE_IP}){{0,20}}"),
+    ("timestamp", _DATE + r"([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
+                  r"|(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} "
+                  r"(GMT|UTC|[+-]\d{4})"),
+    ("version", r"([~^<>=]{1,2} ?)?(v|go)?\d{1,9}(\.\d{1,9}){1,3}((a|b|rc)\d{1,9})?"
+                r"(\.(dev|post|pre|alpha|beta|rc|RELEASE|Final)\d{0,9})?([-+][0-9A-Za-z.+-]{1,64})?"),
+    ("repository", r"git@[\w.-]{1,80}:[\w./~-]{1,200}"
+                   r"|(https?|ssh|git|git\+ssh|git\+https)://(git@)?[^\s/?#@]{1,120}/[^\s?#]{1,200}\.git"),
     ("email", rf"(?=[^@]*+@)(mailto:|[^<>@\n]{{0,80}}<)?{_ADDRESS}>?([,;] ?{_ADDRESS}){{0,20}}"),
-    ("package", r"(?=[^@]*+@)(@?[\w.-]{1,80}/){0,3}[\w.-]{1,80}@[v^~]?\d[\w.+-]{0,64}"
-                r"|pkg:[a-z]+/\S{1,200}"),
+    ("package", r"(?=[^@]*+@)([a-z]{2,10}:)?(@?[\w.-]{1,80}/){0,3}[\w.-]{1,80}"
+                r"@[v^~]?\d[\w.+-]{0,64}"
+                r"|pkg:[a-z]+/\S{1,200}|[A-Za-z][\w.+-]{0,40}+/v?\d{1,9}(\.\d{1,9}){1,3}"
+                r"|[a-z][a-z0-9_]{0,30}+-\d{1,5}\.\d{1,5}\.\d{1,5}"),
     ("credentials", r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://([^\s/?#@:]{0,200}:[^\s/?#@]{1,200}"
                     r"|\*\*\*|[0-9a-fA-F]{24,64})@\S*"),
     ("url", r"[a-zA-Z][a-zA-Z0-9+.-]{1,15}+://\S*"),
     ("place", rf"{_ZONE}(/[A-Za-z][A-Za-z_+0-9-]{{1,30}}){{1,2}}"
-              r"|-?\d{1,2}\.\d{3,15}[,;] ?-?\d{1,3}\.\d{3,15}"),
-    ("phone", r"\+[1-9]\d{0,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d"),
+              r"|-?\d{1,2}\.\d{3,15}[,;] ?-?\d{1,3}\.\d{3,15}"
+              r"|\d{1,2}\.\d{1,15}° ?[NS],? ?\d{1,3}\.\d{1,15}° ?[EW]"),
+    ("phone", r"\+[1-9](\d{0,3}[ ()/.-]{1,2}\d[\d ()/.-]{5,20}\d|\d{7,14})"),
     ("account", r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:\S+|projects/[a-z0-9-]{4,64}/\S+"
                 r"|/subscriptions/[0-9a-fA-F-]{36}(/\S*)?"),
     ("platform", rf"(?i:{_PLATFORM})"),
@@ -67,7 +83,8 @@ _SHAPES = (
 _SHAPE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _SHAPES))
 # A home directory names its owner, wherever in a text it stands; a URL's /home/ does not.
 _HOME = re.compile(
-    r"(?:^|[\s\"'=:(,;|\[]|file://)/(?:(?:var|export|mnt|usr)/)?(?:home|Users)/"
+    r"(?:^|[\s\"'=:(,;|\[]|file://)/(?:(?:var|export|usr|(?:mnt|cygdrive)(?:/[a-z])?|[a-z])/)?"
+    r"(?:home|Users)/"
     r"(?!\.|(?:Shared|Public|Default|linuxbrew)\b)[^\s/\"':;,|)]{1,64}"
     r"|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}(?!(?:Public|Default)\b)"
     r"[^\s\\/\"':;,|)]"
@@ -130,7 +147,11 @@ def _mixed(value: str) -> bool:
 
 
 def _is_ip(value: str) -> bool:
-    """True of an address or a network; not of 12:30:45 or 999.1.1.1."""
+    """True of an address or a network, or of several; not of 12:30:45 or 999.1.1.1."""
+    return all(map(_is_one_ip, re.split("[,;] ?", value)))
+
+
+def _is_one_ip(value: str) -> bool:
     host = value.partition("/")[0]
     if host.startswith("["):
         host = host[1:].partition("]")[0]

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.contract.classes import SURE, about
 from app.store import OTHER
 from app.store.changes import SENSITIVE, Thing
+from app.store.classes import class_of
 from app.store.facts import Observed, Route, Sender, Sum, Traffic
+from app.store.inventory import Field
 
 _REFUSED = frozenset(("certificate_refused", "certificate_old"))  # of app.contract.outcomes
 
@@ -56,9 +59,18 @@ def sightings(batch: Batch) -> Iterator[Sighting]:
         for field, sum in observed.fields().items():
             what = f"{field.type} {field.shape}".rstrip()
             yield Sighting(Thing("field", *endpoint, field.path), version, sum, what)
-            if field.shape in SENSITIVE:
-                thing = Thing("class", *endpoint, field.path, field.shape)
-                yield Sighting(thing, version, sum, field.shape)
+            if of := sensitive(field):
+                yield Sighting(Thing("class", *endpoint, field.path, of), version, sum, of)
+
+
+@lru_cache(maxsize=16_384)
+def sensitive(field: Field) -> str:
+    """The sensitive kind of a field's values: their shape, or else the class that the field's name
+    gives them; "" of none."""
+    if field.shape in SENSITIVE:
+        return field.shape
+    found = class_of(*field)
+    return found.id if about(found.id) and found.confidence >= SURE else ""
 
 
 def refusal(sender: Sender) -> Thing | None:

@@ -70,7 +70,8 @@ class Written(NamedTuple):
     """The result of a write. `stored` are indexes into the batch; the rest were `duplicates`.
     `new_hosts` leaves out profiles that have their most endpoints. `accounts`: for each boot
     whose account was accepted, the number of its stored records. `objected`: things of the batch
-    that somebody had objected to."""
+    that somebody had objected to. `turned`: known fields whose values are of a class about a person
+    or a secret for the first time, unless a person said what class they have."""
 
     stored: list[int]
     duplicates: int
@@ -78,3 +79,4 @@ class Written(NamedTuple):
     new_hosts: Sequence[NewHost] = ()
     accounts: Mapping[str, int] = MappingProxyType({})
     objected: Sequence[Objected] = ()
+    turned: Sequence[NewField] = ()

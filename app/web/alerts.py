@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.otel.recent import Labels, Recent, Values
 
 _FILE = Path(__file__).with_name("alerts.json")

@@ -18,6 +18,7 @@ from app.contract.rules import RuleSet
 from app.escape import json_text
 from app.report.decoded import decoded
 from app.report.outgoing import outgoing
+from app.store.classes import NO_WORDS, ClassWords
 from app.web.beside import Compared
 from app.web.content import MOST, FieldLine, hidden, values
 from app.web.profiles import anchor, words
@@ -70,11 +71,13 @@ class _Added(msgspec.Struct):
     trace_url: str = ""
 
 
-def detail(line: bytes, rules: RuleSet, trace_url: str) -> Detail:
+def detail(
+    line: bytes, rules: RuleSet, trace_url: str, words_on_classes: ClassWords = NO_WORDS
+) -> Detail:
     record = decode(line)
     added = msgspec.json.decode(decoded(outgoing(line, trace_url)), type=_Added)
     id = outcome(record.kind, record.action, record.answered_by, record.reason)
-    fields = values(record)
+    fields = values(record, words_on_classes)
     raw = json_text(msgspec.json.format(line, indent=2))
     return Detail(
         record=record,

@@ -140,7 +140,7 @@ async def _beside(
     runtime: Run, visitor: Visitor, line: bytes, pin: str, here: Callable[[str], str]
 ) -> Detail:
     def read() -> Detail:
-        found = detail(line, runtime.rules, runtime.settings.trace_url)
+        found = detail(line, runtime.rules, runtime.settings.trace_url, runtime.store.words())
         pinned = runtime.store.capture(pin) if pin else None
         if pinned and not may_read(visitor.namespaces, pinned):
             pinned = None
@@ -164,7 +164,9 @@ async def _line(runtime: Run, visitor: Visitor, id: str) -> bytes:
 
 @routes.get("/captures/{id}.har")
 async def one_har(runtime: Run, visitor: Gets, id: str) -> Response:
-    content = b"".join(har([await _line(runtime, visitor, id)]))
+    line = await _line(runtime, visitor, id)
+    words = await ask(runtime.store.words)
+    content = b"".join(har([line], words))
     name = "".join(c for c in id if c.isalnum() or c == "-")[:60]
     return Response(
         content,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec.structs import replace
 
-from app.api.changes import bound_of, review, told
+from app.api.changes import bound_of, review, say, told
 from app.api.common import Run
 from app.api.read import fields_for
 from app.contract.classes import CLASSES
@@ -244,7 +244,7 @@ async def say_class(visitor: Decides, runtime: Run, form: Form, id: str) -> Resp
         word = word_on(item, form.get("class", ""), who)
     except ValueError as e:
         raise PageError(422, str(e)) from None
-    if not await _write(lambda: runtime.store.say_class(word)):
+    if not await _write(lambda: say(runtime, word)):
         raise _none(id)
     return go(f"{PATH}/{item.id}")
 

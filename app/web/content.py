@@ -4,6 +4,7 @@ Reads the same tree as rules and masking do. Called by `app.web.capture`.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,11 +14,13 @@ from app.contract.decoding.read import read
 from app.contract.decoding.tree import Number, Opaque, Opened, Several
 from app.contract.masking.fields import MASK, TOKEN
 from app.contract.record import VALUE_CAP, Body, CaptureRecord, Pair, first
-from app.store.classes import class_of
+from app.store.classes import NO_WORDS, ClassWords
+from app.store.facts import endpoint_of
 from app.store.inventory import PATH, classify
 
 MOST = 500  # values that are listed
 _DEEPEST = 32
+_INDEX = re.compile(r"\[\d+\]")
 _VALUE = 8_000  # characters of a value that are shown
 
 MASKED = "masked before it was written: the profile or a detector calls it sensitive"
@@ -29,19 +32,16 @@ OPAQUE = "these bytes cannot be read as any format that is known here"
 
 
 class FieldLine(NamedTuple):
-    """`hidden` says why the value does not stand there whole, "" if it does."""
+    """`hidden` says why the value does not stand there whole, "" if it does. `path` is the field's
+    in the inventory, `class_title` its class in force, in words."""
 
     place: str
     name: str
     value: str
     type: str
     hidden: str
-
-    @property
-    def class_title(self) -> str:
-        """The class, as the detectors tell it of this value and its name."""
-        shape = classify(self.value)[1] if self.type == "string" else ""
-        return title(class_of(f"{self.place}.{self.name}"[:PATH], self.type, shape).id)
+    path: str = ""
+    class_title: str = ""
 
 
 def hidden(value: str) -> str:
@@ -55,10 +55,13 @@ def hidden(value: str) -> str:
     return PARTLY if MASK in value or TOKEN.search(value) else ""
 
 
-def values(record: CaptureRecord) -> list[FieldLine]:
-    """The first MOST + 1 values of the request or message."""
-    found = []
+def values(record: CaptureRecord, words: ClassWords = NO_WORDS) -> list[FieldLine]:
+    """The first MOST + 1 values of the request or message. `words` are said of classes."""
+    found, of = [], endpoint_of(record)
     for line in _values(record):
+        shape = classify(line.value)[1] if line.type == "string" else ""
+        of_class = words.of(of, line.path, line.type, shape)
+        line = line._replace(class_title=title(of_class.id))
         found.append(_called(line, record.masked) if line.hidden in _BY_SOMEBODY else line)
         if len(found) > MOST:
             break
@@ -122,8 +125,10 @@ def _leaves(place: str, name: str, node: Any) -> Iterator[FieldLine]:
             items = reversed([*enumerate(node[: MOST + 1])])
             stack.extend((f"{path}[{n}]", v, depth + 1) for n, v in items)
         else:
-            yield _line(place, path.removeprefix("body.") if place == "body" else path,
-                        *_value(node))  # fmt: skip
+            if place == "body":
+                yield _line(place, path.removeprefix("body."), *_value(node), path)
+            else:
+                yield _line(place, path, *_value(node))
 
 
 def _value(node: Any) -> tuple[str, str]:
@@ -147,7 +152,8 @@ def _value(node: Any) -> tuple[str, str]:
     return str(node), "string" if node else "empty"
 
 
-def _line(place: str, name: str, value: str, type: str) -> FieldLine:
+def _line(place: str, name: str, value: str, type: str, path: str = "") -> FieldLine:
+    path = _INDEX.sub("[]", path or f"{place}.{name}")[:PATH]
     why = OPAQUE if type == "opaque" else hidden(value)
     shown = value if len(value) <= _VALUE else value[:_VALUE] + "…"
-    return FieldLine(place, name, shown, type, why)
+    return FieldLine(place, name, shown, type, why, path)

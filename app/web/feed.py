@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.contract.printable import place as place_of
 from app.contract.record import CaptureRecord, decode
 from app.store import CaptureQuery, QueryError, Store, StoreError, Term, filter
+from app.store.classes import NO_WORDS, ClassWords
 from app.store.cursors import cursor, read
 from app.store.facts import Facet, facet
 from app.store.filter import FROM_RECORDS
@@ -151,15 +152,16 @@ class Feed:
         new = self._arrived(at, last)
         known: dict[tuple[str, CaptureQuery], News] = {}
         told = []
+        words = self._store().words() if any(map(_by_class, followers)) else NO_WORDS
         for follower in followers:
             if not follower.ready:
                 since = read(follower.after, "arrival")[1] if follower.after else last
-                news = _matching(*follower.asked, self._arrived(since, last))
+                news = _matching(*follower.asked, self._arrived(since, last), words)
                 follower.ready = True
             elif follower.asked in known:
                 news = known[follower.asked]
             else:
-                news = known[follower.asked] = _matching(*follower.asked, new)
+                news = known[follower.asked] = _matching(*follower.asked, new, words)
             if news.of or news.unread:
                 told.append((follower, news))
         return last, told
@@ -187,7 +189,11 @@ class Feed:
         return _Arrived(found, unread, last)
 
 
-def _matching(q: str, query: CaptureQuery, new: _Arrived) -> News:
+def _by_class(follower: Follower) -> bool:
+    return any(term.name == "class" for term in follower.asked[1].terms)
+
+
+def _matching(q: str, query: CaptureQuery, new: _Arrived, words: ClassWords) -> News:
     """Facets are few, so each is matched once."""
     known: dict[Facet, bool] = {}
     quick = tuple(term for term in query.terms if term.name not in FROM_RECORDS)
@@ -206,16 +212,16 @@ def _matching(q: str, query: CaptureQuery, new: _Arrived) -> News:
         if slow and time.monotonic() > until:
             unread += len(new.found) - n
             break
-        if not slow or _holds(slow, line):
+        if not slow or _holds(slow, line, words):
             rows.append(made)
     some = rows if len(rows) <= SHOWN else [rows[n * len(rows) // SHOWN] for n in range(SHOWN)]
     behind = cursor("arrival", 0, new.last)
     return News(drawn(some, q), len(some), len(rows), unread, behind)
 
 
-def _holds(terms: tuple[Term, ...], line: bytes) -> bool:
+def _holds(terms: tuple[Term, ...], line: bytes, words: ClassWords) -> bool:
     record = decode(line)
-    return all(filter.holds(term, record) for term in terms)
+    return all(filter.holds(term, record, words) for term in terms)
 
 
 def _in_time(query: CaptureQuery, record: CaptureRecord) -> bool:

@@ -124,6 +124,18 @@ LEAVING = Board(
                 kind="bars", width=6,
             ),
             Panel(
+                "Sent values that identify a pod", "By source; of pods that are searched "
+                "(`telemock.io/canary`).", "short",
+                [Query(
+                    rate(
+                        "telemock_canary_found_total", "telemock_profile, telemock_source",
+                        OF_PROFILE, of="increase",
+                    ),
+                    "{{telemock_profile}} {{telemock_source}}",
+                )],
+                kind="bars", width=6,
+            ),
+            Panel(
                 "New hosts", "By profile; without one, no profile names the host.", "short",
                 [Query(
                     rate("telemock_inventory_new_hosts_total", "telemock_profile", of="increase"),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from charts import alerts
 from tests.backends import promtool
 
@@ -33,6 +33,7 @@ NEW = "telemock_inventory_new_fields_total"
 SENSITIVE = "telemock_inventory_new_sensitive_total"
 HOSTS = "telemock_inventory_new_hosts_total"
 OBJECTED = "telemock_inbox_objected_total"
+CANARY = "telemock_canary_found_total"
 REJECTED = "telemock_tls_client_rejected_total"
 DROPPED = "telemock_capture_dropped_total"
 OTLP = "telemock_otlp_dropped_total"
@@ -63,7 +64,8 @@ CASES = [
         {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "_x15 1x10"},
         {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "7x30"},
         {**APP_LABELS, "telemock_profile": "cribl", "telemock_class": "contact"},
-        "A product of the profile cribl sends a new field about a person or a secret (contact).",
+        "A product of the profile cribl sends a field about a person or a secret (contact) "
+        "for the first time.",
     ),
     Case(
         "TelemockNewHost",
@@ -78,6 +80,13 @@ CASES = [
         {f'{OBJECTED}{{{APP},telemock_profile="cribl"}}': "4x30"},
         {**APP_LABELS, "telemock_profile": "cribl"},
         "What somebody objected to came again (profile cribl).",
+    ),
+    Case(
+        "TelemockCanaryFound",
+        {f'{CANARY}{{{APP},telemock_profile="cribl",telemock_source="host name"}}': "_x15 1x10"},
+        {f'{CANARY}{{{APP},telemock_profile="cribl",telemock_source="host name"}}': "4x30"},
+        {**APP_LABELS, "telemock_profile": "cribl", "telemock_source": "host name"},
+        "What a pod sends (profile cribl) identifies it, by its host name.",
     ),
     Case(
         "TelemockCertificateRefused",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from charts import dashboards
 
 FOUND = {name: json.loads(text) for name, text in dashboards.documents().items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.cluster.certificates import host_names
 from app.contract import names
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from charts import alerts
 from charts.generate import CHART, NAMESPACE
 from tests.chart.helm import Object, needs_helm, of_case, one, rendered

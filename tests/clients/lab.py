@@ -10,15 +10,11 @@ import json
 import random
 import select
 import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import zstandard
 
 from app.contract import names
 from app.contract.rules import Bundle, RuleSet
@@ -162,27 +158,3 @@ class Lab:
         if self.tee is not None:
             self.tee.close()
         self.space.close()
-
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        """Every file that was written, compressed ones opened."""
-        for path in self.folder.rglob("*"):
-            if path.is_file():
-                raw = path.read_bytes()
-                yield str(path.relative_to(self.folder)), raw
-                if path.suffix == ".zst":
-                    yield f"{path.name}, opened", zstandard.decompress(raw)
-
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Every value of every table, compressed ones opened."""
-        with contextlib.closing(sqlite3.connect(self.data / names.FILE_STORE)) as store:
-            tables = store.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
-            for (table,) in tables:
-                rows = store.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-                yield f"table {table}", repr(rows).encode()
-            known = dict(store.execute("SELECT id, data FROM dictionary"))
-            for id, dictionary, blob in store.execute(
-                "SELECT id, dictionary_id, record FROM capture WHERE dictionary_id >= 0 "
-                "UNION ALL SELECT -id, dictionary_id, line FROM form"
-            ):
-                with_it = zstandard.ZstdCompressionDict(known.get(dictionary, b""))
-                yield f"record {id}", zstandard.ZstdDecompressor(with_it).decompress(blob)

@@ -54,6 +54,7 @@ CLIENTS = (
         "python/huggingface",
         "huggingface-hub",
         ("huggingface.co",),
+        "package",
         secrets=THREE,
         requests=4,
         events=0,

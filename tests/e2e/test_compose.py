@@ -6,7 +6,6 @@ Run by `make compose-test`, which builds the images first. Needs an engine and d
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.run.processes import free_port
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
@@ -22,12 +22,6 @@ ROOT = Path(__file__).parents[2]
 VENDOR = "https://cdn.cribl.io/telemetry/index.html"
 LINE = "cribl /// living the stream!\n"
 SECRET = "b5f1c1d0-lic-that-must-not-be-written"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 class Stack:

@@ -5,7 +5,6 @@ import asyncio
 import base64
 import contextlib
 import shutil
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from app.cluster.certificates import Material, ServerCertificate
 from app.contract.account import Account
 from app.ingest import sidecars
 from app.report import ledger
+from app.run.processes import free_port
 from app.store import Told
 from charts import alerts
 from tests.backends import Prometheus, prometheus
@@ -135,11 +135,6 @@ def telling(
         TELEMOCK_TOKEN_FILE=str(folder.parent / "token"),
         **environ,
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def new_host(lab: Lab) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from addon.app_client.profiles import built_in
-from app.contract.names import HEADER_RECORD, HEADER_RULE, METRICS
+from app.contract.metrics import METRICS
+from app.contract.names import HEADER_RECORD, HEADER_RULE
 from app.contract.record import CaptureRecord, Request, Response, Workload, encode
 from app.otel.metrics import LABEL_SETS
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus

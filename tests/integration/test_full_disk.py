@@ -17,6 +17,7 @@ import pytest
 
 from addon.record import spool
 from app import auth
+from app.run.processes import free_port
 from tests.sidecar import HOST, LINE, Sidecar, bundle_of, rule, sidecar
 from tests.volume import Volume, volume
 from tests.waiting import wait_for
@@ -95,11 +96,6 @@ def serving(on: Volume, tmp_path: Path, port: int = 0) -> Iterator[App]:
     finally:
         if app.process.poll() is None:
             app.stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def run(on: Volume, *command: str) -> tuple[int, str]:

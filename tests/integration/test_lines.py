@@ -62,11 +62,10 @@ class Lab:
         self.vendor: Vendor = self.namespace.inside(Vendor, context if tls else None)
         self.sidecar: Sidecar = self.namespace.inside(
             Sidecar, directory / "one", rules,
-            TELEMOCK_LOOPBACK=f"127.0.0.2={HOST}",
-            TELEMOCK_PORTS=f"{HOST}:{PORT},{HOST}:4319",
             TELEMOCK_UPSTREAM_CA=str(ca),
-            TELEMOCK_RESOLVE=f"{HOST}:{PORT}=127.0.0.1:{REAL}",
-            **more,
+            **{"TELEMOCK_RESOLVE": f"{HOST}:{PORT}=127.0.0.1:{REAL}",
+               "TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}",
+               "TELEMOCK_PORTS": f"{HOST}:{PORT},{HOST}:4319"} | more,
         )  # fmt: skip
 
     def plain(self, port: int = PORT, address: str = "127.0.0.2") -> socket.socket:
@@ -381,3 +380,20 @@ def test_where_no_rule_takes_lines_they_are_refused(start: Start) -> None:
     (found,) = lab.wait(1)
     assert (found.kind, found.reason) == ("refused", "unjudged")
     assert lab.vendor.got == b""
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.1"])
+def test_on_the_address_that_hosts_share_the_port_names_the_host(
+    start: Start, address: str
+) -> None:
+    hosts = f"127.0.0.2={HOST},127.0.0.3=other.test"
+    lab = start(bundle(), TELEMOCK_LOOPBACK=hosts,
+                TELEMOCK_PORTS=f"{HOST}:{PORT},{HOST}:4319,other.test:4319")  # fmt: skip
+    with lab.over_tls(lab.plain(PORT, address), "") as client:  # as Kong's
+        client.sendall(LINE)
+        (one,) = lab.wait(1)
+        assert (one.host, of(one)) == (HOST, "answered")
+    with contextlib.suppress(OSError), lab.plain(4319, address) as client:
+        client.sendall(LINE)
+        assert client.recv(1) == b""
+    assert lab.wait(2)[1].rule == ""  # of both: it is refused

@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import re
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import app.profiles
 from app.contract import names
 from app.profiles.read import BUILT_IN
 from app.run import processes
-from tests import unusual
+from tests import at_rest, unusual
 from tests.canary import find_secret
 from tests.layered import DEEP, few, opened, texts
 from tests.planted import CORE, READ, Sent, cases, readable
@@ -218,38 +217,8 @@ class Site:
             capture_output=True, timeout=60, check=True,
         )  # fmt: skip
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        for path in self.folder.rglob("*"):
-            if path.is_file():
-                raw = path.read_bytes()
-                yield str(path.relative_to(self.folder)), raw
-                if path.suffix == ".zst":
-                    yield f"{path.name}, opened", zstandard.decompress(raw)
-
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Every value of every table, compressed ones opened."""
-        store = sqlite3.connect(f"file:{self.data / names.FILE_STORE}?mode=ro", uri=True)
-        try:
-            tables = [
-                row[0] for row in store.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            ]
-            dictionaries = dict(store.execute("SELECT id, data FROM dictionary"))
-            for table in tables:
-                rows = store.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-                yield f"table {table}", repr(rows).encode()
-            kept = [
-                ("capture", *row)
-                for row in store.execute("SELECT id, dictionary_id, record FROM capture")
-                if row[1] >= 0  # a form's values were seen in the table
-            ]
-            kept += [
-                ("form", *row) for row in store.execute("SELECT id, dictionary_id, line FROM form")
-            ]
-            for what, id, dictionary, blob in kept:
-                known = zstandard.ZstdCompressionDict(dictionaries.get(dictionary, b""))
-                yield f"{what} {id}", zstandard.ZstdDecompressor(known).decompress(blob)
-        finally:
-            store.close()
+    def values(self) -> dict[str, bytes]:
+        return dict(at_rest.values(self.data / names.FILE_STORE))
 
     def stop(self) -> None:
         self.sidecar.child.stop()
@@ -269,10 +238,10 @@ def everything(folder: Path, profile: Path) -> dict[str, list[str]]:
         site.sidecar.child.stop()
         site.read()
         site.summarize()
-        searched = {"spool": spooled, **site.pages, **dict(site.blobs())}
+        searched = {"spool": spooled, **site.pages, **site.values()}
     finally:
         site.stop()
-    searched |= dict(site.files())
+    searched |= dict(at_rest.files(site.folder))
     return {place: find_secret(content, SECRET) for place, content in searched.items()}
 
 
@@ -318,10 +287,10 @@ def planted(folder: Path, **environ: str) -> tuple[dict[str, set[str]], set[str]
         site.sidecar.child.stop()
         site.read_planted()
         site.summarize()
-        searched = {**site.pages, **dict(site.blobs())}
+        searched = {**site.pages, **site.values()}
     finally:
         site.stop()
-    searched |= dict(site.files())
+    searched |= dict(at_rest.files(site.folder))
     listed = b"".join(v for k, v in searched.items() if k.startswith("/api/v1/captures"))
     stay = {f"{READ}{n.decode()}" for n in re.findall(READ.encode() + rb"(\d{4})", listed)}
     # Those under names have their beginning in common, which is looked for in every form.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.contract import rules as r
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from tests.backends import Jaeger, Prometheus, Span, jaeger, prometheus
 from tests.canary import find_secret
 from tests.peers import App, Host

@@ -18,7 +18,8 @@ from app.contract.record import CaptureRecord, Message, Request, decode, encode,
 from app.contract.rules import Seen, decide, product_version
 from app.profiles.compile import load
 from app.profiles.read import BUILT_IN, built_in
-from app.report.papers import papers_of
+from app.report.documented import carriers, compared
+from app.report.papers import Paper, papers_of
 from app.store.inventory import observe
 from tests.canary import readings
 from tests.clients.table import CLIENTS
@@ -54,7 +55,9 @@ def usage(product: str, host: str = "stats.grafana.org") -> Sent:
 
 def crew_created() -> bytes:
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(name="Crew Created")
+    spans = request.resource_spans.add().scope_spans.add().spans
+    spans.add(name="Flow Creation").attributes.add(key="flow_name").value.string_value = "Billing"
+    span = spans.add(name="Crew Created")
     for key, value in {
         "crewai_version": "1.2.0", "python_version": "3.12", "crew_key": SECRET, "crew_id": SECRET,
         "crew_fingerprint": SECRET, "crew_agents": json.dumps([{"id": SECRET, "goal": "g"}]),
@@ -63,9 +66,38 @@ def crew_created() -> bytes:
     return request.SerializeToString()
 
 
+type Numbered = dict[int, "Numbered | int | str"]
+
+
+def protobuf(fields: Numbered) -> bytes:
+    """A message of small numbers, short texts and messages, by their fields' numbers."""
+    parts = []
+    for number, value in fields.items():
+        if isinstance(value, int):
+            parts.append(bytes([number << 3, value]))
+        else:
+            data = value.encode() if isinstance(value, str) else protobuf(value)
+            parts.append(bytes([number << 3 | 2, len(data)]) + data)
+    return b"".join(parts)
+
+
+DIAGNOSTICS: Numbered = {
+    1: {1: 12, 2: 99, 3: 98, 4: 7, 9: 60},
+    2: {1: 12, 2: 39, 6: 101, 7: 88},
+    6: {1: "kv.rangefeed.enabled", 2: "true"},
+    9: {1: "sql.query.count", 2: 100},
+    10: {1: 12, 2: 60},
+    11: {
+        1: {1: {1: "region", 2: "eu-1"}}, 3: {1: "debian", 2: "ubuntu", 3: "22.04"},
+        4: {1: "go1.22.5", 2: "v25.3.0"}, 5: "Enterprise", 6: {1: "gcp", 2: "us-east1-b"},
+    },
+}  # fmt: skip
+
 TABLE = (
     Sent("grafana", "usage", "stats.grafana.org/grafana-usage-report", "12_1_0",
-         body={"version": "12_1_0", "metrics": {"stats.users.count": 3}, "usageStatsId": SECRET}),
+         body={"version": "12_1_0", "os": "linux", "arch": "amd64", "edition": "oss",
+               "usageStatsId": SECRET,
+               "metrics": {"stats.users.count": 3, "stats.active_users.count": 2}}),
     usage("loki"), usage("tempo"), usage("mimir"),
     Sent("gitlab", "usage", "version.gitlab.com/usage_data", "18.2.0-ee",
          body={"version": "18.2.0-ee", "uuid": SECRET, "counts": {"issues": 1}}),
@@ -80,22 +112,41 @@ TABLE = (
     Sent("traefik", "releases", "update.traefik.io/repos/traefik/traefik/releases", "", "GET"),
     Sent("cockroachdb", "updates", "register.cockroachdb.com/api/clusters/updates", "v25.3.0",
          "GET", {"version": "v25.3.0", "uuid": SECRET, "license_id": SECRET, "platform": "linux"}),
+    Sent("cockroachdb", "report", "register.cockroachdb.com/api/clusters/report", "v25.3.0",
+         query={"version": "v25.3.0", "nodeid": "12", "uuid": SECRET, "logical_uuid": SECRET,
+                "organization_id": SECRET, "license_id": SECRET, "licensetype": "Enterprise"},
+         body=protobuf(DIAGNOSTICS)),
     Sent("linkerd", "heartbeat", "versioncheck.linkerd.io/version.json", "edge-25.8.1", "GET",
-         {"version": "edge-25.8.1", "uuid": SECRET, "k8s-version": "1.34"}),
+         {"version": "edge-25.8.1", "source": "heartbeat", "uuid": SECRET, "install-time": SECRET,
+          "k8s-version": "1.34", "arch": "amd64", "ext-viz": "1", "p99-handle-us": "900"}),
     Sent("calico", "usage", "usage.projectcalico.org/UsageCheck/calicoVersionCheck", "v3.30.2",
          "GET", {"guid": SECRET, "cal_ver": "v3.30.2", "type": "k8s", "size": "7"}),
     Sent("longhorn", "check", "longhorn-upgrade-responder.rancher.io/v1/checkupgrade", "v1.9.1",
-         body={"appVersion": "v1.9.1", "extraTagInfo": {"kubernetesVersion": "1.34"},
-               "extraFieldInfo": {"longhornNamespaceUid": SECRET, "longhornNodeCount": 3}}),
-    Sent("replicated-sdk", "report", "replicated.app/kots_metrics/license_instance/info",
-         headers={"X-Replicated-ClusterID": SECRET, "X-Replicated-InstanceID": SECRET,
+         body={"appVersion": "v1.9.1",
+               "extraTagInfo": {"kubernetesVersion": "1.34", "hostOsDistro": "sles",
+                                "longhornSettingAutoSalvage": "true",
+                                "longhornImageRegistry": "registry.example/acme"},
+               "extraFieldInfo": {"longhornNamespaceUid": SECRET, "longhornNodeCount": 3,
+                                  "longhornNodeDiskSSDCount": 2, "longhornDiskBlockCount": 1,
+                                  "longhornVolumeAccessModeRwoCount": 4}}),
+    Sent("replicated-sdk", "report", "replicated.app/kots_metrics/license_instance/info", "1.9.0",
+         headers={"User-Agent": "Replicated-SDK/1.9.0", "X-Replicated-ClusterID": SECRET,
+                  "X-Replicated-InstanceID": SECRET, "X-Replicated-K8sVersion": "v1.34.1",
+                  "X-Replicated-DownstreamChannelID": "c1",
                   "Authorization": "Basic " + b64encode(f"{SECRET}:{SECRET}".encode()).decode()},
          body={"instance_id": SECRET, "cluster_id": SECRET, "app_status": "ready"}),
     Sent("datadog-agent", "telemetry",
          "instrumentation-telemetry-intake.datadoghq.eu/api/v2/apmtelemetry", "7.69.0",
+         headers={"DD-Api-Key": SECRET, "DD-Telemetry-Product-Version": "7.69.0"},
+         body={"api_version": "v2", "request_type": "message-batch", "host": {"hostname": "x"},
+               "payload": [{"request_type": "agent-metrics", "payload": {
+                   "message": "Agent metrics", "metrics": {
+                       "agent_metadata": {"hostid": SECRET, "hostname": SECRET, "os": "linux"},
+                       "logs.dropped": {"value": 1, "type": "counter"}}}}]}),
+    Sent("datadog-agent", "telemetry",
+         "instrumentation-telemetry-intake.datadoghq.eu/api/v2/apmtelemetry", "7.69.0",
          headers={"DD-Api-Key": SECRET, "DD-Agent-Version": "7.69.0"},
-         body={"api_version": "v2", "request_type": "agent-metrics",
-               "host": {"hostname": SECRET}, "payload": {"agent_metadata": {"hostid": SECRET}}}),
+         body={"api_version": "v2", "request_type": "app-started", "host": {"hostname": SECRET}}),
     Sent("vllm", "usage", "stats.vllm.ai/", "0.11.0",
          body={"uuid": SECRET, "vllm_version": "0.11.0", "env_var_json": json.dumps({"A": "1"})}),
     Sent("airflow", "scheduler", "apacheairflow.gateway.scarf.sh/scheduler", "3.0.6", "GET",
@@ -103,6 +154,9 @@ TABLE = (
     Sent("airflow", "webserver",
          "apacheairflow.gateway.scarf.sh/webserver/2.10.5/3.12/Linux/x86_64/postgresql", "2.10.5",
          "GET"),
+    Sent("airflow", "webserver-counts",
+         "apacheairflow.gateway.scarf.sh/webserver/2.10.2/3.12/Linux/x86_64/postgresql/13.16/"
+         "CeleryExecutor/1-5/1-5/1/1/0/0", "2.10.2", "GET"),
     Sent("n8n", "batch", "telemetry.n8n.io/v1/batch", "1.110.0",
          body={"batch": [{"type": "track", "userId": f"{SECRET}#7", "event": "pulse",
                           "properties": {"instance_id": SECRET, "version_cli": "1.110.0"}}]}),
@@ -113,6 +167,10 @@ TABLE = (
          headers={"content-type": JSON},
          body={"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [
              {"key": "ProjectVersion", "value": {"stringValue": "2.1.0"}},
+             {"key": "dataType", "value": {"stringValue": "ngf-product-telemetry"}},
+             {"key": "ProjectName", "value": {"stringValue": "NGF"}},
+             {"key": "GatewayCount", "value": {"intValue": "2"}},
+             {"key": "FlagNames", "value": {"arrayValue": {"values": [{"stringValue": "a"}]}}},
              {"key": "ClusterID", "value": {"stringValue": SECRET}}]}]}]}]}),
     Sent("crewai", "traces", "telemetry.crewai.com:4319/v1/traces", "1.2.0",
          headers={"content-type": "application/x-protobuf"}, body=crew_created()),
@@ -124,7 +182,9 @@ TABLE = (
                "dvc_version": "3.67.1"}),
     Sent("astro", "record", "telemetry.astro.build/api/v1/record", "5.18.2",
          body={"context": {"anonymousId": SECRET, "anonymousProjectId": SECRET},
-               "meta": {"astroVersion": "5.18.2"}, "events": [{"eventName": "ASTRO_CLI_SESSION"}]}),
+               "meta": {"astroVersion": "5.18.2", "cpuCount": 8}, "events": [
+                   {"eventName": "ASTRO_CLI_SESSION_STARTED", "payload": {
+                       "cliCommand": "build", "isAgentic": True, "agentId": "cursor-agent"}}]}),
     Sent("turbo", "events", "telemetry.vercel.com/api/turborepo/v1/events", "2.11.11",
          headers={"User-Agent": "turbo 2.11.11 1.98.0-nightly linux x86_64",
                   "X-Turbo-Telemetry-Id": SECRET, "X-Turbo-Session-Id": SECRET},
@@ -160,7 +220,7 @@ def record_of(sent: Sent) -> tuple[CaptureRecord, str]:
     assert (decision.profile.id, decision.rule.id) == (sent.profile, sent.rule)
     record = CaptureRecord(
         boot="0" * 16, seq=1, kind="exchange", time_ns=1, profile=sent.profile, rule=sent.rule,
-        request=request,
+        request=request, route=decision.rule.route or "",
     )  # fmt: skip
     return record, product_version(decision.profile, seen, decision.rule)
 
@@ -187,9 +247,62 @@ def test_every_profile_that_ships_has_a_request_that_it_takes() -> None:
 
 
 @pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
-def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Any) -> None:
+def test_a_profile_that_ships_says_where_its_claims_come_from(paper: Paper) -> None:
     assert (BUILT_IN / f"{paper.profile}.yaml").exists()
     assert paper.licence_note and all(claim.source and claim.verified for claim in paper.evidence)
+
+
+@pytest.mark.parametrize("paper", papers_of(LOADED.written), ids=lambda paper: paper.profile)
+def test_a_profile_that_ships_says_all_that_is_asked_of_one_or_that_it_is_unknown(
+    paper: Paper,
+) -> None:
+    assert paper.unknown and paper.sends and bool(paper.documented) != bool(paper.no_list)
+    assert all(one.source and one.verified for one in [*paper.documented, *paper.no_list])
+    assert paper.opt_out or any("switch" in what for what in paper.unknown)
+
+
+@pytest.mark.parametrize(
+    ("profile", "beside", "never"),
+    [
+        ("linkerd", {"arch", "ext-viz", "p99-handle-us"}, "meshed-pods"),
+        (
+            "longhorn",
+            {"appVersion", "kubernetesVersion", "longhornImageRegistry"},
+            "Kubernetes node provider.",
+        ),
+        (
+            "nginx-gateway-fabric",
+            {"dataType", "ProjectName"},
+            "Control Plane Pod Count the count of NGINX Gateway Fabric Pods.",
+        ),
+        (
+            "prisma",
+            {"project_hash", "command"},
+            "node_version: Client's node version (e.g. `v12.12.0`).",
+        ),
+        (
+            "replicated-sdk",
+            {"authorization", "cluster_id", "x-replicated-clusterid"}
+            | {"x-replicated-downstreamchannelid"},
+            "Resource statuses",
+        ),
+        ("turbo", set(), "Size of application (total number of workspaces)"),
+    ],
+)
+def test_what_is_documented_of_the_documented_shape(
+    profile: str, beside: set[str], never: str
+) -> None:
+    types: dict[str, set[str]] = {}
+    for sent in (sent for sent in TABLE if sent.profile == profile):
+        fields = observe(record_of(sent)[0], ())
+        for field in fields.fields if fields else ():
+            types.setdefault(field.path, set()).add(field.type)
+    (paper,) = papers_of(load([profile]).written)
+    found = compared(paper, types)
+    assert {path.rpartition(".")[2] for path in found.undocumented} == beside
+    assert len(found.seen) == len(carriers(types)) - len(found.undocumented) > 0
+    words = {word for one in found.seen for word in one.words}
+    assert never not in words and never in {one.words for one in found.unseen}
 
 
 KONG = (

@@ -17,6 +17,9 @@ SETTING = Setting(
 # What the injector gives a sidecar beside the variables that stand in every record.
 ENV_IP, ENV_ACCOUNT, ENV_IMAGES = "POD_IP", "POD_SERVICE_ACCOUNT", "POD_IMAGES"
 FIELDS = {ENV_ACCOUNT: "spec.serviceAccountName"}  # the IP is there anyway
+SOURCES = (
+    "host name", "workload", "namespace", "pod UID", "node", "pod IP", "service account", "image",
+)  # fmt: skip
 _GENERATED = re.compile(
     r"(?:(?:-[0-9a-z]{6,10})?-[0-9a-z]{5}|-\d+)$"
 )  # a Deployment's, a StatefulSet's

@@ -1,5 +1,8 @@
 """Undoes the encodings of one value, layer by layer: each view is the value as some reader of it
-would have it. Bounded by depth, number and bytes; used by `matcher`.
+would have it. Bounded by depth, number and bytes; used by `search`.
+
+It shares compression and percent-encoding with `app.contract.decoding`, and no more: that reads a
+whole text in the way a server would, this each word of it in every way (hex as base64, too).
 """
 
 import base64

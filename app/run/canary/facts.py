@@ -21,6 +21,7 @@ _PROJECTS = ("package.json", "pyproject.toml", "dbt_project.yml", "Cargo.toml", 
 _PROJECT_NAME = re.compile(
     r"""^\s*\{?\s*["']?name["']?\s*[:=]\s*["']?([\w@/. -]*\w)""", re.MULTILINE
 )
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _HEAD = 65_536  # characters of such a file
 _MOST = 16  # network interfaces
 
@@ -50,12 +51,13 @@ def path_spellings(path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (path, f"{path}/", os.path.realpath(path), name))))
 
 
-def addresses() -> list[str]:
-    """The MAC addresses of this machine's network interfaces."""
+def addresses() -> dict[Path, str]:
+    """The MAC addresses of this machine's network interfaces, by the file that tells each."""
     with suppress(OSError):
-        found = [read(each / "address") for each in sorted(_NETWORK.iterdir())]
-        return [mac for mac in dict.fromkeys(found) if re.search("[1-9a-f]", mac)][:_MOST]
-    return []
+        found = {each / "address": read(each / "address") for each in sorted(_NETWORK.iterdir())}
+        some = [(file, mac) for file, mac in found.items() if _MAC.fullmatch(mac)]
+        return dict([(file, mac) for file, mac in some if mac.strip("0:")][:_MOST])
+    return {}
 
 
 def mac_spellings(mac: str) -> tuple[str, ...]:
@@ -86,10 +88,8 @@ def real() -> Iterator[Canary]:
     yield _real("boot id", *uuid_spellings(read(BOOT_ID)))
     yield _real("product UUID", *uuid_spellings(read(PRODUCT)))
     yield _real("serial number", read(SERIAL))
-    for mac in addresses():
-        bare = mac.replace(":", "")
-        if len(bare) == 12 and re.fullmatch("[0-9a-f]+", bare):
-            yield _real("MAC address", *mac_spellings(mac))
+    for mac in dict.fromkeys(addresses().values()):
+        yield _real("MAC address", *mac_spellings(mac))
 
 
 def _real(source: str, *values: str) -> Canary:

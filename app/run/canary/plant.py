@@ -36,6 +36,7 @@ _XDG = {
     "XDG_STATE_HOME": ".local/state",
 }  # fmt: skip
 ALONE = " alone: "  # between what was planted of a source, and why not more
+_MAC, _MAC_HOW = "MAC address", "each interface's in /sys; the kernel's calls say the real one"
 _UNIQUE = "CANARY_VALUE"  # who sends it sends the whole environment
 
 
@@ -238,9 +239,13 @@ class _Planting:
             for more in there[1:]:
                 if not more.is_symlink():
                     self._also(kernel.file(str(more), copy, str(more)))
-        self.found.not_planted["MAC address"] = (
-            "the command shares this machine's network interfaces"
-        )
+        interfaces = facts.addresses()
+        for number, file in enumerate(interfaces):
+            mac = "02:" + secrets.token_bytes(5).hex(":")  # of those that nobody is given
+            step = kernel.file(_MAC, self._file(f"mac-{number}", mac + "\n"), str(file))
+            self._later(step, Canary(_MAC, facts.mac_spellings(mac)), _MAC_HOW)
+        if not interfaces:
+            self.found.not_planted[_MAC] = "this machine has no network interface with one"
 
     def _git(self) -> None:
         mail, name, remote = token(), token(), token()

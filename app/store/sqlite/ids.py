@@ -33,14 +33,14 @@ class IdTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._numbers: dict[str, dict[_Key, int]] = {table: {} for table in _COLUMNS}
-        self._shapes: set[tuple[int, str]] = set()
+        self._kinds: set[tuple[int, str]] = set()
         self._new_hosts: list[NewHost] = []
         self._things: list[Thing] = []
 
     def forget(self) -> None:
         for numbers in self._numbers.values():
             numbers.clear()
-        self._shapes.clear()
+        self._kinds.clear()
         self._new_hosts.clear()
         self._things.clear()
 
@@ -83,15 +83,15 @@ class IdTable:
         self._connection.execute("UPDATE endpoint SET fields=fields+1 WHERE id=?", (endpoint,))
         return self._add("field", key), True
 
-    def is_new_shape(self, field: int, shape: str) -> bool:
-        """True, once, if the inventory has no value of this shape in the field."""
-        if (field, shape) in self._shapes:
+    def is_new_kind(self, field: int, kind: str) -> bool:
+        """True, once, if the inventory has no value of this shape or class in the field."""
+        if (field, kind) in self._kinds:
             return False
-        if len(self._shapes) >= _CACHE:
-            self._shapes.clear()
-        self._shapes.add((field, shape))
-        sql = "SELECT 1 FROM seen WHERE field_id=? AND shape=?"
-        return self._connection.execute(sql, (field, shape)).fetchone() is None
+        if len(self._kinds) >= _CACHE:
+            self._kinds.clear()
+        self._kinds.add((field, kind))
+        sql = "SELECT 1 FROM seen WHERE field_id=?1 AND ?2 IN (shape, class)"
+        return self._connection.execute(sql, (field, kind)).fetchone() is None
 
     def event(self, endpoint: int, name: str) -> int:
         """The id of an event's name; that of the endpoint's OTHER beyond the limits."""

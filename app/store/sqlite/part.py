@@ -67,6 +67,7 @@ class SqlitePart:
     def catch_up(self, reader: Reader, longest_s: float | None = None) -> None:
         """Reads on. Raises sqlite3.Error."""
         with self._lock:
+            self._reader.said = reader.words()
             self._look(reader.connection)
             until = time.monotonic() + (LONGEST_S if longest_s is None else longest_s)
             while self._left:
@@ -94,7 +95,7 @@ class SqlitePart:
 
     def _add(self, reader: Reader, ids: Sequence[int]) -> None:
         sums = Sums()
-        for id, line in reader.lines(ids):
+        for id, line in reader.lines.each(ids):
             record = decode(line)
             sums.add(record, facts(record, self._decoders(record.profile, record.rule)), id)
             self.read += 1

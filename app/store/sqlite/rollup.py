@@ -9,11 +9,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from app.contract.classes import about
 from app.store import NewField
-from app.store.changes import SENSITIVE, Objected, Thing
+from app.store.changes import Objected, Thing
 from app.store.classes import class_of
 from app.store.facts import DAY, HOUR, Route, Sums
-from app.store.sightings import Batch
+from app.store.sightings import Batch, sensitive
+from app.store.sqlite.classes import is_said
 from app.store.sqlite.ids import IdTable
 from app.store.sqlite.inbox import InboxTables
 
@@ -88,9 +90,11 @@ EVENT = Rollup("event", "day", DAY, ("event_id", "version_id"), (), ("count",))
 
 
 class FirstSeen(NamedTuple):
-    """The news of a batch: fields that no version had sent before, and things objected to."""
+    """The news of a batch: fields that no version had sent before, known ones that are of a class
+    about a person or a secret for the first time, and things objected to."""
 
     fields: list[NewField]
+    turned: list[NewField]
     objected: Sequence[Objected]
 
 
@@ -132,16 +136,20 @@ def write(
             for (endpoint, note), s in sums.notes().items()
         ],
     )
-    new_fields, new_classes = _write_inventory(connection, ids, batch)
-    fields = (Thing("field", f.profile, f.host, f.method, f.route, f.path) for f in new_fields)
-    return FirstSeen(new_fields, inbox.note(batch, [*ids.new(), *fields, *new_classes]))
+    new = _write_inventory(connection, ids, batch)
+    fields = (Thing("field", f.profile, f.host, f.method, f.route, f.path) for f in new.fields)
+    objected = inbox.note(batch, [*ids.new(), *fields, *new.things])
+    return FirstSeen(new.fields, new.turned, objected)
 
 
-def _write_inventory(
-    connection: sqlite3.Connection, ids: IdTable, batch: Batch
-) -> tuple[list[NewField], list[Thing]]:
-    new_fields: list[NewField] = []
-    new_classes: list[Thing] = []
+class _News(NamedTuple):
+    fields: list[NewField]
+    turned: list[NewField]
+    things: list[Thing]  # items for known fields
+
+
+def _write_inventory(connection: sqlite3.Connection, ids: IdTable, batch: Batch) -> _News:
+    first = _News([], [], [])
     fields: list[_Row] = []
     requests: list[_Row] = []
     for (endpoint, version), observed in batch.observed.items():
@@ -153,10 +161,17 @@ def _write_inventory(
                 others += s.count
                 continue
             classed = class_of(*name)
+            field = NewField(*endpoint, version, name.path, name.type, classed.id)
+            kind = sensitive(name)
+            kinds = {kind, classed.id if about(classed.id) else kind} if kind else ()
+            new_kinds = {one for one in kinds if ids.is_new_kind(number, one)}
             if new:
-                new_fields.append(NewField(*endpoint, version, name.path, name.type, classed.id))
-            elif name.shape in SENSITIVE and ids.is_new_shape(number, name.shape):
-                new_classes.append(Thing("class", *endpoint, name.path, name.shape))
+                first.fields.append(field)
+            elif new_kinds:
+                if classed.id in new_kinds and not is_said(connection, number):
+                    first.turned.append(field)
+                if kind in new_kinds:
+                    first.things.append(Thing("class", *endpoint, name.path, kind))
             fields.append(
                 (number, key[1], name.type, name.shape, s.count, s.first, s.last, *classed)
             )
@@ -175,7 +190,7 @@ def _write_inventory(
         " first_ns=min(first_ns, excluded.first_ns), last_ns=max(last_ns, excluded.last_ns)",
         requests,
     )
-    return new_fields, new_classes
+    return first
 
 
 def _numbers(ids: IdTable, endpoint: Route, version: str) -> tuple[int, int]:

@@ -38,12 +38,14 @@ from app.store import (
     questions,
 )
 from app.store.changes import ChangePage, ChangeQuery, InboxCounts, InboxItem, NewReview
+from app.store.classes import NO_WORDS, ClassWords, ProfileClasses
 from app.store.cursors import cursor
 from app.store.sqlite import classes, inbox, sketches
+from app.store.sqlite.migrations import VERSION
 from app.store.sqlite.part import Parts, SqlitePart
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC
-from app.store.sqlite.schema import VERSION, open_reader, open_writer, translated
+from app.store.sqlite.schema import open_reader, open_writer, translated
 from app.store.sqlite.writer import Writer
 
 _READERS = 4  # connections that read at a time; more callers wait
@@ -112,6 +114,13 @@ class SqliteStore:
     def say_class(self, said: SaidClass) -> bool:
         with self._writing() as writer:
             return writer.say_class(said)
+
+    def profiles_say(self, classes: ProfileClasses) -> None:
+        self._readers.profiles = classes
+
+    def words(self) -> ClassWords:
+        with self._readers.one() as reader:
+            return reader.words()
 
     def captures(self, query: CaptureQuery) -> Page:
         with self._readers.one() as reader:
@@ -306,6 +315,7 @@ class _Readers:
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
         self._room = threading.Semaphore(_READERS)
         self._closed = False
+        self.profiles = NO_WORDS.profiles
 
     @contextmanager
     def one(self) -> Iterator[Reader]:
@@ -321,6 +331,7 @@ class _Readers:
                     reader = self._idle.get_nowait()
                 except queue.Empty:
                     reader = Reader(open_reader(self._path))
+                reader.profiles = self.profiles
                 reader.connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
                 try:
                     yield reader

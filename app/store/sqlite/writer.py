@@ -183,7 +183,14 @@ class Writer:
         news = write(self.connection, self._ids, self._inbox, sums)
         self._sketches.look(chosen)
         duplicates, new_hosts = len(batch) - len(stored), self._ids.new_hosts()
-        return Written(stored, duplicates, news.fields, new_hosts, objected=news.objected)
+        return Written(
+            stored,
+            duplicates,
+            news.fields,
+            new_hosts,
+            objected=news.objected,
+            turned=tuple(news.turned),
+        )
 
     def _form(self, form: Form, boot: int) -> int:
         number = self._forms.get(form)

@@ -39,7 +39,7 @@ function call(url, {method = 'GET', body = '', headers = {}, connect, family, ti
     const began = performance.now();
     const target = new URL(url);
     const secure = target.protocol === 'https:';
-    const chosen = {method, headers, agent: false, timeout, family: family && 6};
+    const chosen = {method, headers, agent: false, timeout: +timeout, family: family && 6};
     if (connect) {
       Object.assign(chosen, {
         host: connect, port: target.port || (secure ? 443 : 80),

@@ -12,6 +12,7 @@ from addon.process import Process, token_reader, written
 from app.contract import presence
 from app.contract.names import HEADER_PRESENCE
 from app.contract.rules import Bundle, Host, Profile, Rule, RuleSet
+from app.contract.settings import SettingError
 from tests.peers import App
 from tests.sidecar import bundle_of, rule, sidecar
 from tests.waiting import wait_for
@@ -146,4 +147,14 @@ def test_ports_that_a_profile_names_since_the_start_are_told(
     process = Process(options.load(environ | more), rules)
     assert presence.decode(process._presence()[HEADER_PRESENCE]).unled == unled
     process.profiles._api.close()
+    process.stop()
+
+
+def test_a_fault_of_connections_needs_a_redirect(tmp_path: Path) -> None:
+    environ = {"TELEMOCK_DATA": str(tmp_path / "data"), "TELEMOCK_REHEARSE": "dropped until 1h"}
+    with pytest.raises(SettingError, match=r"TELEMOCK_REHEARSE is dropped, .*there is none"):
+        Process(options.load(environ), RULES)
+    redirected = environ | {"TELEMOCK_TRANSPARENT": "127.0.0.1:17443"}
+    process = Process(options.load(redirected), RULES)
+    assert process.profiles.failure("cdn.cribl.io") and not process.profiles.failure("a.example")
     process.stop()

@@ -128,14 +128,6 @@ async def test_what_stops_the_start_is_named_with_a_remedy(tmp_path: Path) -> No
         assert "\n\nhint: " in str(caught.value)
 
 
-def test_retention_drops_what_is_too_old(tmp_path: Path) -> None:
-    with serving(tmp_path) as served:
-        served.bare.get("/telemetry/?v=1")
-        assert len(served.captures()) == 1
-    with serving(tmp_path, TELEMOCK_RETENTION_DAYS="0.0000001") as served:
-        wait_for(lambda: not served.captures(0))
-
-
 def test_what_is_new_is_counted_once_over_restarts_and_from_0_in_each_profile(
     tmp_path: Path,
 ) -> None:

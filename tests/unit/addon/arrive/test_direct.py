@@ -148,7 +148,7 @@ async def test_mitmproxy_goes_on_with_the_opened_connection(lab: Lab) -> None:
     assert await reader.readexactly(len(ANSWER)) == ANSWER
     await until(lambda: lab.backs)
     (left,) = lab.contexts._left.values()
-    assert list(lab.contexts._left) == [writer.get_extra_info("sockname")]
+    assert list(lab.contexts._left) == [(writer.get_extra_info("sockname"), DESTINATION)]
     assert left.bio_write(lab.backs[0]) == len(lab.backs[0])  # the client's beginning, once more
     left.do_handshake()
     assert left.recv(65536) == OBSERVED + MOCKED
@@ -311,7 +311,7 @@ async def test_who_does_not_read_is_not_read_from(lab: Lab) -> None:
     writer.write(ask)
     await until(lambda: lab.records)
     (caller,) = lab.direct.connections
-    assert caller._unsent
+    assert caller._out.unsent
     writer.write(ask.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     _, other = await asked(lab)
     assert [x.rule for x in lab.records] == ["huge", "index"]
@@ -328,7 +328,7 @@ async def test_what_was_read_and_not_opened_yet_is_held(lab: Lab) -> None:
     writer.write(ask * (65536 // len(ask)))
     await until(lambda: lab.records)
     (caller,) = lab.direct.connections
-    await until(lambda: caller.held() - len(caller._unsent) > 2 * RECORD)
+    await until(lambda: caller.held() - len(caller._out.unsent) > 2 * RECORD)
     writer.transport.abort()
     await until(lambda: not lab.direct.connections)
 

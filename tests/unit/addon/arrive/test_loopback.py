@@ -10,7 +10,7 @@ from mitmproxy.test import taddons
 from addon.arrive import loopback
 from addon.arrive.accept import Gate
 from addon.arrive.direct import Back
-from addon.arrive.loopback import NotProved, addresses, prove
+from addon.arrive.loopback import NotProved, addresses, of_ports, prove
 from addon.arrive.splice import Link
 from addon.mitm.modes import LoopbackInstance, ProxyServer
 from addon.target.dns import Destinations
@@ -25,6 +25,13 @@ def test_listens_on_the_hosts_addresses_and_the_shared_ones() -> None:
     ]  # fmt: skip
     assert {port for _, port in listed} == {80, 443}
     assert "::1" not in {a for a, _ in addresses(hosts, ipv6=False)}
+
+
+def test_a_port_that_one_host_alone_has_names_it_on_the_shared_addresses() -> None:
+    hosts = {"127.0.0.2": "a.example", "127.0.0.3": "b.example"}
+    ports = {"a.example": (61833, 4319), "b.example": (4319,), "c.example": (99,)}
+    named = dict.fromkeys((("::1", 61833), ("127.0.0.1", 61833)), "a.example")
+    assert of_ports(hosts, ports) == named
 
 
 async def test_nobody_there_is_not_proved() -> None:

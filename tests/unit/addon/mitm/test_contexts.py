@@ -191,3 +191,15 @@ def test_certificates_are_made_anew_before_they_end(
     monkeypatch.setattr(bound.contexts, "_until", 0.0)  # two months later
     second = shown()
     assert second != first and shown() == second
+
+
+def test_an_opened_connection_is_mitmproxys_between_the_same_ends_alone(made: Made) -> None:
+    """The kernel gives one local port to several connections at once."""
+    here, elsewhere = (
+        Connection(made.contexts.of(HOST, HOST)),
+        Connection(made.contexts.of("a", "a")),
+    )
+    made.contexts.leave((("127.0.0.1", 5), ("192.0.2.1", 443)), here)
+    made.contexts.leave((("127.0.0.1", 5), ("192.0.2.2", 443)), elsewhere)
+    assert made.start().ssl_conn is here
+    assert made.start().ssl_conn not in (here, elsewhere)

@@ -116,10 +116,19 @@ def test_http_is_given_whole_to_who_reads_requests(action: str, pieces: tuple[by
     assert one.said == [] and one.lines.held == 0
 
 
-def test_http2_without_tls_is_refused_by_who_reads_requests() -> None:
+def test_http2_without_tls_goes_to_who_reads_requests() -> None:
     one = Connection("mock")
-    one.send(b"PRI * HTTP", b"/2.0\r\n", b"\r\nSM\r\n\r\n")
-    assert one.requests.got == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    one.send(b"PRI * HTTP", b"/2.0\r\n", b"\r\nSM\r\n\r")
+    assert one.requests.got == b""
+    one.send(b"\n\x00")
+    assert one.requests.got == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00"
+    assert one.client.alpn == b"h2"
+
+
+def test_what_is_nearly_http2_is_refused_by_who_reads_requests() -> None:
+    one = Connection("mock")
+    one.send(b"PRI * HTTP/2.0\r\n", b"\r\nXX")
+    assert one.requests.got == b"PRI * HTTP/2.0\r\n\r\nXX" and one.client.alpn is None
 
 
 def test_what_an_answered_line_gets_is_nothing() -> None:

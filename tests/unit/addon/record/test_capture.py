@@ -180,9 +180,10 @@ def test_on_a_laptop_a_record_names_the_program() -> None:
         assert prefaces.read(theirs, ("127.0.0.1", 5))
     capture = Capture(WORKLOAD, None, 1000, prefaces)
     exchange = make("observe")
+    exchange.line = exchange.line._replace(program=curl)
     assert capture.exchange(exchange, "exchange", exchange.started).program == curl
     client = tflow.tclient_conn()
-    client.peername = ("127.0.0.1", 5)
+    client.peername, client.sockname = ("127.0.0.1", 5), ("192.0.2.1", 443)
     found = capture.connection(NUMBER, "spliced", client, host=HOST, sni=HOST, destination=None)
     assert found.program == curl
     client.peername = ("127.0.0.1", 6)

@@ -62,8 +62,11 @@ def test_simple_is_what_is_neither_refused_nor_led_elsewhere(
 
 
 def test_dummy_addresses_name_their_host() -> None:
-    assert names().stands_for("100::1") == "cdn.cribl.io"
-    assert names().stands_for("192.0.2.2") == ""
+    assert names().stands_for(("100::1", 443)) == "cdn.cribl.io"
+    assert names().stands_for(("192.0.2.2", 443)) == ""
+    shared = Destinations({}, HOSTS, tuple, {("::1", 61833): "kong.test"})
+    assert shared.stands_for(("::1", 61833)) == "kong.test"
+    assert shared.stands_for(("::1", 443)) == shared.stands_for(("::2", 61833)) == ""
 
 
 @pytest.mark.parametrize(

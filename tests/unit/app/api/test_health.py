@@ -10,7 +10,7 @@ from fastapi import Request
 from app.api.health import may_see_names
 from app.auth import Caller, Denied, Policy
 from app.contract.account import Account
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.store import Told
 from tests.cluster import AWAY, kubeconfig
 from tests.serving import serving

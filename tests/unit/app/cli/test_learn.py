@@ -1,15 +1,22 @@
 """`telemock learn`: from captures and from a HAR, onto the terminal or whole into a file."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 
+from app.cli.learn import _of_har
 from app.contract.masking.masker import Masker
 from app.contract.rules import RuleSet
+from app.learn.draft import draft
+from app.learn.yaml_text import written
 from app.profiles import load_profiles
 from app.run.processes import App
+from app.store import CaptureQuery
 from app.store.sqlite.store import SqliteStore
 from tests.hars import HOSTILE, PROGRAMS, entry, har, write
 from tests.records import exchange, incoming
@@ -85,6 +92,70 @@ def test_secrets_of_a_har_stay_out_of_the_draft(telemock: Telemock, place: Path)
     assert "it holds masked values" in done.out and "header.authorization" in done.out
 
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV"
+PLANTED = {
+    "AWS": "AKIA" + "IOSFODNN7EXAMPLE",
+    "GitHub": "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
+    "a JWT": JWT,
+    "Stripe": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "GitLab": "glpat-" + "ABCDEFGHIJ1KLMNOPQRS",
+    "a key of our own": "c4naryC4NARY00112233445566778899",
+    "a hash": "8843d7f92416211de9ebb963ff4ce28125932878",
+    "a UUID": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    "a person": "ada.lovelace@acme.example",
+}
+
+
+def everywhere(secret: str) -> list[dict[str, Any]]:
+    """A request and an answer for each place that a capture has."""
+    of = quote(secret, safe="")
+    urls = [f"v1/{of}/usage", f"hook/{of}", f"token/{of}/x", f"v1/x;key={of}", f"v1/{of}.js",
+            f"v1/x?q={of}", f"v1/x?api_key={of}", f"v1/x?{of}=1", f"v1/x#{of}"]  # fmt: skip
+    asked: list[dict[str, Any]] = [{"url": f"https://stats.acme.test/{url}"} for url in urls]
+    asked.append({"url": f"https://me:{of}@stats.acme.test/v1/y"})
+    headers = {"x-thing": secret, "authorization": f"Bearer {secret}", "cookie": f"sid={secret}",
+               "user-agent": f"acme/1.2 ({secret})", "referer": f"https://a.test/{of}"}  # fmt: skip
+    asked += [{"headers": [{"name": n, "value": v}]} for n, v in headers.items()]
+    texts = [json.dumps(body) for body in (
+        {"x": secret, "version": "1.2.3"}, {"version": secret}, {secret: 1}, [secret],
+        {"users": {secret: {"email": "a@b.test"}}}, {"a": json.dumps({"b": secret})},
+    )]  # fmt: skip
+    texts += [f"hello {secret} bye", base64.b64encode(secret.encode()).decode()]
+    asked += [{"postData": {"text": text}} for text in texts]
+    asked.append({"postData": {"params": [{"name": "p", "value": secret}]}})
+    answers: list[dict[str, Any]] = [
+        {"content": {"text": f"{begin}{secret}{end}", "mimeType": kind}}
+        for begin, end, kind in (
+            ('{"x": "', '"}', "application/json"), ('{"token": "', '"}', "application/json"),
+            ("your key is ", " ok", "text/plain"), ("<b id='", "'>", "text/html"),
+            ("", "", f"text/plain; x={secret}"),
+        )
+    ]  # fmt: skip
+    told = {"location": f"https://stats.acme.test/cb/{of}", "set-cookie": f"sid={secret}"}
+    answers += [{"headers": [{"name": n, "value": v}]} for n, v in told.items()]
+    answers.append({"statusText": secret})
+    plain = {"method": "POST", "url": "https://stats.acme.test/v1/usage", "headers": []}
+    found = [entry(request=plain | one, response={"status": 200}) for one in asked]
+    return [*found, *(entry(request=plain, response={"status": 201} | one) for one in answers)]
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_looks_like_a_secret_stays_out_of_the_draft(
+    telemock: Telemock, place: Path, kind: str
+) -> None:
+    secret = PLANTED[kind]
+    forms = (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()[:-4])
+    for number, one in enumerate(everywhere(secret)):
+        write(place / "x.har", har(one))
+        text = written(draft(_of_har(place / "x.har", CaptureQuery(), [])))
+        assert not [form for form in forms if form.lower() in text.lower()], (number, one)
+    write(place / "x.har", har(*everywhere(secret)))
+    done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
+    assert done.code == 0 and not [form for form in forms if form in done.err]
+    assert not [form for form in forms if form in (place / "draft.yaml").read_text()]
+    assert telemock("profiles", "add", "draft.yaml").code == 0
+
+
 def test_hosts_of_a_har_have_to_be_chosen(telemock: Telemock, place: Path) -> None:
     other = entry(request={"method": "GET", "url": "https://other.test/x", "headers": []})
     write(place / "x.har", har(entry(), entry(), other))
@@ -119,8 +190,8 @@ def test_an_export_of_ours_gives_the_same_draft(
 
 @pytest.mark.parametrize("kind", ["a key twice", "NaN", "a status that is a text", "gzip"])
 def test_a_hostile_har_leaves_nothing_behind(telemock: Telemock, place: Path, kind: str) -> None:
-    written: Any = HOSTILE[kind][0]
-    write(place / "x.har", written)
+    hostile: Any = HOSTILE[kind][0]
+    write(place / "x.har", hostile)
     before = sorted(place.rglob("*"))
     done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
     assert (done.code, done.out) == (1, "")

@@ -67,7 +67,7 @@ def test_wrong_usage_is_told(telemock: Telemock, arguments: list[str], said: str
 def test_what_cannot_be_audited_is_told(telemock: Telemock) -> None:
     for arguments, said in (
         (["no-such-product", *COMMAND], "no built-in profile, file or folder of this name"),
-        (["cribl", *COMMAND], "cribl names no way to switch telemetry off"),
+        (["ga4", *COMMAND], "ga4 names no way to switch telemetry off"),
         (["qdrant", "--", "no-such-command"], "no-such-command: command not found"),
     ):
         done = telemock("optout", *arguments)

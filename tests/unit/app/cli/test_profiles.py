@@ -52,6 +52,21 @@ def test_what_is_added_is_listed_shown_in_use_and_removed(telemock: Telemock, pl
     assert again.code == 1 and "hint: none was added" in again.err
 
 
+def test_its_answers_files_come_with_it(telemock: Telemock, place: Path) -> None:
+    (place / "hello.json").write_text("{}")
+    text = OWN.replace("observe", "mock, answer: {file: hello.json}")
+    (place / "draft.yaml").write_text(text)
+    assert telemock("profiles", "add", "draft.yaml").code == 0
+    shown = telemock("profiles", "show", "acme")
+    (folder,) = (place / ".telemock" / "profiles").glob("acme.????????")
+    assert shown.out == text.replace("hello.json", f'"{folder.name}/hello.json"')
+    assert f"its answers' files are in .telemock/profiles/{folder.name}" in shown.err
+    (folder / "hello.json").unlink()
+    listed = telemock("profiles", "list")
+    assert "rules[0].answer.file" in listed.err and "hint:" in listed.err
+    assert telemock("profiles", "remove", "acme").code == 0
+
+
 def test_a_wrong_one_is_not_added(telemock: Telemock, place: Path) -> None:
     (place / "draft.yaml").write_text(OWN.replace("observe", "observ"))
     done = telemock("profiles", "add", "draft.yaml")

@@ -320,7 +320,7 @@ async def test_a_role_in_a_namespace_bounds_what_is_read(
     """By a RoleBinding there to a ClusterRole, as the chart makes it; in no other namespace."""
     role, other = f"{place}-bounded", f"{place}-other"
     user = accounts.account(api, place, "local")
-    accounts.allow_in(api, place, role, user, ["get", "list", "watch"])
+    accounts.allow(api, role, user, ["get", "list", "watch"], within=place)
     token = accounts.token(api, place, "local")
 
     async def known() -> list[str]:
@@ -346,7 +346,7 @@ async def test_a_role_in_a_namespace_bounds_what_is_read(
         authority.known = none
         assert (await refused(authority, token, BOUNDED))[0] == 403
     finally:
-        accounts.forbid_in(api, place, role)
+        accounts.forbid(api, role, within=place)
 
 
 @needs_cluster

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.contract.faults import FAULTS, asked
+from app.contract.faults import FAILURES, FAULTS, HostFault, Rehearsed, asked
 from app.contract.rules import Answer, Profile, Rule, RuleSet
 from app.profiles.compile import load
 from app.profiles.read import built_in
@@ -76,7 +76,8 @@ def test_one_rule_alone():
 @pytest.mark.parametrize(
     "text",
     ["500", "500 until", "500 until soon", "418 until 1h", "500 telemetry until 1h",
-     "500 a/b/c until 1h", "until 1h", "500 until 2026-01-01T00:00:00", "500 a/b c/d until 1h"],
+     "500 a/b/c until 1h", "refused a/b until 1h", "dropped", "refused a,b until 1h",
+     "until 1h", "500 until 2026-01-01T00:00:00", "500 a/b c/d until 1h"],
 )  # fmt: skip
 def test_what_is_wrong_is_refused(text):
     with pytest.raises(ValueError, match="500 until 2h"):
@@ -93,3 +94,24 @@ def test_it_ends():
     assert not found.counted_from(datetime.now(UTC)).is_over
     fixed = asked("500 until 2026-01-01T00:00:00Z")
     assert fixed is not None and fixed.counted_from(datetime.now(UTC)) == fixed and fixed.is_over
+
+
+def in_force(text: str) -> Rehearsed:
+    found = asked(text)
+    assert found is not None
+    return found.counted_from(datetime.now(UTC))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_connections_fail_until_the_end_and_the_rules_stay(failure: str) -> None:
+    found = in_force(f"{failure} until 1h")
+    met = found.of_host("cdn.cribl.io")
+    assert isinstance(met, HostFault) and met.failure == failure and 3_500 < met.seconds <= 3_600
+    assert found.fails and found.of(rules(Rule("r", "mock"))) == rules(Rule("r", "mock"))
+    assert in_force(f"{failure} until 2026-01-01T00:00Z").of_host("cdn.cribl.io") is None
+    assert in_force("500 until 1h").of_host("cdn.cribl.io") is None
+
+
+def test_connections_to_one_host_alone() -> None:
+    found = in_force("refused CDN.cribl.io. until 1h")
+    assert found.of_host("cdn.cribl.io") and not found.of_host("cribl.io")

@@ -1,10 +1,16 @@
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.contract.files import private, tighten, write_to, write_whole
+from app.contract.files import is_full, private, tighten, write_to, write_whole
+
+
+def test_full_is_a_disk_or_a_quota() -> None:
+    assert is_full(OSError(errno.ENOSPC, "")) and is_full(OSError(errno.EDQUOT, ""))
+    assert not is_full(OSError(errno.EACCES, ""))
 
 
 def test_a_file_takes_the_place_of_another_in_one_step(tmp_path: Path) -> None:

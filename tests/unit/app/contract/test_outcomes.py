@@ -58,6 +58,8 @@ def test_nothing_says_none_was_delivered_of_what_may_have_arrived() -> None:
     [
         (("exchange", "mock", "app", ""), "answered"),
         (("exchange", "mock", "sidecar", "app_unreachable"), "answered"),
+        (("exchange", "mock", "sidecar", "rehearsal"), "rehearsed"),
+        (("refused", "", "", "rehearsal"), "rehearsed_connection"),
         (("exchange", "mock", "sidecar", "answer_timeout"), "answered"),
         (("message", "mock", "app", ""), "answered"),
         (("exchange", "observe", "upstream", ""), "delivered"),

@@ -36,6 +36,8 @@ from app.contract.route_template import ROUTES, SEGMENTS, RouteTable, template
         ("/u/ada@acme.example/x", "/u/{email}/x"),
         ("/p/app@1.0.0", "/p/app@1.0.0"),
         ("/yYaUej3P42cziRVzv6T5w2aYy9po2Mrn", "/{id}"),
+        ("/x/AIzaSyD-1234567890abcdefghijklmnopqrstuv", "/x/{id}"),
+        ("/x/npm_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.js", "/x/{id}"),
         ("/x/eyJ2IjoiNC4xNi4xIn0=", "/x/{id}"),
         ("/x/dGVsZW1vY2s=", "/x/{id}"),
         ("/x/***/tok_0123456789abcdef01234567", "/x/{id}/{id}"),
@@ -98,7 +100,7 @@ def test_hosts_without_end_are_forgotten() -> None:
     "path", ["/" + "a1" * 50_000, "/" * 100_000, "/x" + "%25" * 40_000, "/\x00\x1b[31m"]
 )
 def test_hostile_paths_take_no_time_and_give_short_templates(path: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     found = RouteTable().of("", "a.test", path)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     assert len(found) <= 1_026

@@ -7,8 +7,9 @@ import pytest
 
 from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
-from app.gate.check import KINDS, Kind, Violation, check, doubts, unchecked
+from app.gate.check import check, doubts, unchecked
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField
+from app.gate.result import KINDS, Kind, Violation
 from tests.records import SECOND, T0, exchange, spliced
 
 ROUTE = "/telemetry/index.html"
@@ -137,6 +138,15 @@ def test_events_that_are_open() -> None:
     make, _ = PLANTED["unplanned_event"]
     kinds = {v.kind for v in found(sent(make()), contract(events=["(other)"]))}
     assert "unplanned_event" not in kinds
+
+
+def test_requests_without_an_events_name_need_none() -> None:
+    """Contracts frozen before had one for them, ""."""
+    assert found(sent(), contract(events=[])) == []
+    make, _ = PLANTED["unplanned_event"]
+    for older in ([], [""]):
+        kinds = [v.kind for v in found(sent(make()), contract(events=older))]
+        assert "unplanned_event" in kinds
 
 
 def test_what_could_not_be_checked_is_said() -> None:

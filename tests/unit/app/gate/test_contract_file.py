@@ -49,6 +49,12 @@ def test_the_file_is_canonical(file: Path) -> None:
     )
 
 
+def test_that_the_vendor_has_no_list_is_read_back(file: Path) -> None:
+    text = FILE.replace("documented_unseen:\n  - Instance GUID", "documented_none: docs, 2026-11")
+    file.write_text(text.replace(" documented: true,", ""))
+    assert written(read(file)) == file.read_text()
+
+
 @given(
     st.dictionaries(st.text(max_size=PATH - 6).map("query.".__add__), st.just(
         ContractField(types=["string"], presence="few")), max_size=5),
@@ -90,6 +96,10 @@ def test_any_name_that_a_client_sends_is_read_back(
          "write one of"),
         ("60s", "often", "endpoints[0].every", "'often'", "60s"),
         ("contract: 1", "contract: 2", "contract", "2", "1"),
+        ("documented_unseen:", "documented_none: nothing\ndocumented_unseen:", "",
+         "`documented_none` says that there is no list", "remove `documented_none`"),
+        ("documented_unseen:\n  - Instance GUID", "documented_none: nothing", "",
+         "`documented_none` says that there is no list", "remove `documented_none`"),
         ("  - host: cdn", "  - host: ftp", "", "'ftp.cribl.io'", "add it"),
         ("profile: cribl", "profile: !!python/object:os.system x", "line 2", "python/object", ""),
         ("profile: cribl", "profile: &a cribl\nx: *a", "line 3", "alias *a", "write it out"),

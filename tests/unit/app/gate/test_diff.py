@@ -20,6 +20,10 @@ def side(field: dict[str, Any] | None = None, **given: Any) -> Contract:
     )
 
 
+def test_an_event_without_a_name_of_an_older_file_is_no_difference() -> None:
+    assert told(side(events=["", "quit"]), side(events=["quit"])) == []
+
+
 def told(one: Contract, other: Contract) -> list[tuple[str, str, str, str]]:
     found = diff(one, other, ("a", "b")).differences
     return [(d.kind, d.what, d.before, d.after) for d in found]
@@ -47,6 +51,8 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
         (side({"types": ["integer"]}), ("changed", "query.x", "string, always", "integer, always")),
         (side({"shapes": ["guid"]}),
          ("changed", "query.x", "string, always", "string (guid), always")),
+        (side({"classes": ["text"], "said": "secret"}),
+         ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"classes": ["secret"]}),
          ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"presence": "sometimes", "rate": 0.5}),

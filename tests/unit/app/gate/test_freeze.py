@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.contract.record import CaptureRecord
+from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
 from app.gate.check import check, declared
-from app.gate.contract_file import ContractEndpoint
+from app.gate.contract_file import ContractEndpoint, written
 from app.gate.freeze import Frozen, freeze
 from app.profiles.compile import load
-from app.report.papers import papers_of
+from app.report.papers import Claim, papers_of
 from tests.records import SECOND, T0, exchange, spliced
 
 
@@ -85,6 +85,27 @@ def test_the_vendors_words_stand_beside_the_fields() -> None:
         "3 fields documented and seen, 1 seen but not documented: header.user-agent; 9 documented"
     )
     assert declared(freeze("cribl", None, seen).contract, seen) == ""
+
+
+def test_events_are_those_that_have_a_name() -> None:
+    assert endpoint(*many(3)).events == []
+    text = '{"events":[{"event":"quit","properties":{}},{"event":"","properties":{}}]}'
+    headers = [("Host", "a"), ("Content-Type", "application/json")]
+    batch = exchange(9, headers=headers, body=Body(text=text, size=len(text)))
+    assert endpoint(*many(3), batch).events == ["quit"]
+
+
+def test_a_vendor_without_a_list_is_told_in_the_contract() -> None:
+    (paper,) = papers_of(load(["cribl"]).written)
+    paper.documented = []
+    paper.no_list = [Claim(claim="Some data.", source="docs.acme", verified="2026-11")]
+    seen = of_records(many(3), lambda p, r: ())
+    found = freeze("cribl", None, seen, paper=paper).contract
+    said = "the vendor publishes no list of what is sent (docs.acme, 2026-11)"
+    assert found.documented_none == declared(found, seen) == said
+    assert f"documented_none: {said}\n" in written(found)
+    fields = [field for one in found.endpoints for field in (one.fields or {}).values()]
+    assert fields and {field.documented for field in fields} == {None}
 
 
 def test_what_is_passed_unread_has_no_fields() -> None:

@@ -4,8 +4,8 @@ from xml.etree import ElementTree as etree
 
 import pytest
 
-from app.gate.check import Checked
 from app.gate.junit import junit
+from app.gate.result import Checked
 from tests.unit.app.gate.violating import checked, evil, violation
 
 # Elements and attributes of Jenkins' and GitLab's reading.

@@ -1,10 +1,14 @@
 """app/gate/sarif.py: the shape that SARIF 2.1.0 requires, and nothing in it that acts."""
 
 import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from app.gate.check import KINDS, Checked
+import pytest
+
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, written
+from app.gate.result import KINDS, Checked
 from app.gate.sarif import sarif
 from tests.unit.app.gate.violating import HOST, checked, evil, violation
 
@@ -31,7 +35,8 @@ def run(found: Checked, contract: str = "") -> dict[str, Any]:
     driver = one["tool"]["driver"]
     assert driver["name"] == "telemock"
     assert [rule["id"] for rule in driver["rules"]] == [*KINDS]
-    assert all(rule["shortDescription"]["text"] for rule in driver["rules"])
+    for text in ("shortDescription", "fullDescription", "help"):  # GitHub wants all three
+        assert all(rule[text]["text"] for rule in driver["rules"])
     for invocation in one["invocations"]:
         assert invocation["executionSuccessful"] is True
         for told in invocation["toolExecutionNotifications"]:
@@ -78,3 +83,19 @@ def test_names_stay_text() -> None:
     assert not [c for c in shown if not c.isprintable() and c != "\n"]
     (result,) = run(evil())["results"]
     assert "](" not in result["message"]["text"]  # an embedded link
+
+
+def test_a_file_is_named_from_the_repositorys_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uri(file: str) -> str:
+        (result,) = run(checked(violation(), file=file))["results"]
+        return str(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+
+    part = tmp_path / "a b" / "part"
+    part.mkdir(parents=True)
+    monkeypatch.chdir(part)
+    assert uri("p.yaml") == f"file://{quote(str(part))}/p.yaml"
+    (tmp_path / "a b" / ".git").mkdir()
+    assert uri("p.yaml") == uri(str(part / "p.yaml")) == "part/p.yaml"
+    assert uri("../../p.yaml") == f"file://{quote(str(tmp_path))}/p.yaml"

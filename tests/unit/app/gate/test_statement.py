@@ -2,12 +2,15 @@
 
 import base64
 import json
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from app.gate import statement
 from app.gate.statement import StatementError, Subject
@@ -30,6 +33,7 @@ def keys(folder: Path, private: object, name: str = "key") -> tuple[Path, Path]:
 KEYS = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
 }
 
 
@@ -44,6 +48,56 @@ def test_a_signed_statement_is_known_by_its_public_key_alone(tmp_path, kind):
     assert found.statement.predicate == {"verdict": "passed"}
     with pytest.raises(StatementError, match="this key did not sign it"):
         statement.read(file, other)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_cosign_finds_it_signed_and_about_its_subject(tmp_path, kind):
+    if shutil.which("cosign") is None:
+        pytest.skip("needs cosign in PATH: make ci-runners installs it, and runs this")
+    pem, pub = keys(tmp_path, KEYS[kind]())
+    _, stranger = keys(tmp_path, KEYS[kind](), "stranger")
+    app, other, file = tmp_path / "app", tmp_path / "other", tmp_path / "gate.json"
+    app.write_text("x")
+    other.write_text("y")
+    statement.write(file, [statement.of_file(app)], {"verdict": "passed"}, pem)
+
+    def verified(key, kind, about):
+        command = [
+            "cosign", "verify-blob-attestation", "--insecure-ignore-tlog", "--key", str(key),
+            "--signature", str(file), "--type", kind, str(about),
+        ]  # fmt: skip
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    assert verified(pub, statement.PREDICATE, app)
+    assert not verified(stranger, statement.PREDICATE, app)
+    assert not verified(pub, "https://other.example/v1", app)
+    assert not verified(pub, statement.PREDICATE, other)
+
+
+PSS = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+BY_OTHERS = {
+    "ed25519": (),
+    "ecdsa": (ec.ECDSA(SHA256()),),
+    "rsa": (padding.PKCS1v15(), SHA256()),
+    "rsa, pss": (PSS, SHA256()),
+}
+
+
+@pytest.mark.parametrize("named", ["", "theirs"])
+@pytest.mark.parametrize("kind", BY_OTHERS)
+def test_another_tools_signature_is_known_however_it_names_the_key(tmp_path, kind, named):
+    key = KEYS[kind.partition(",")[0]]()
+    _, pub = keys(tmp_path, key)
+    file = tmp_path / "gate.json"
+    statement.write(file, [ABOUT], {"verdict": "passed"}, None)
+    envelope = json.loads(file.read_text())
+    payload = base64.b64decode(envelope["payload"])
+    type_ = statement.PAYLOAD
+    signed = b"DSSEv1 %d %s %d %s" % (len(type_), type_.encode(), len(payload), payload)
+    by_other = key.sign(signed, *BY_OTHERS[kind])
+    signature = {"keyid": named, "sig": base64.b64encode(by_other).decode()}
+    file.write_text(json.dumps(envelope | {"signatures": [signature]}))
+    assert statement.read(file, pub).key
 
 
 def test_it_is_an_in_toto_statement_in_a_dsse_envelope(tmp_path):

@@ -7,8 +7,10 @@ import pytest
 
 from app.client.source import StoreSource
 from app.gate.behaviour import Behaviour
+from app.gate.check import check
+from app.gate.freeze import freeze
 from app.gate.stored import behaviour, versions
-from app.store import Scope
+from app.store import SaidClass, Scope
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, SECOND, T0, exchange, incoming, spliced
 
@@ -29,6 +31,7 @@ def source(tmp_path: Path) -> Iterator[StoreSource]:
         exchange(11, profile="grafana", host="stats.grafana.org", product_version="12"),
         spliced(12),
     ))  # fmt: skip
+    assert store.say_class(SaidClass("cribl", *ROUTE, "query.x", "secret", "Ada", T0))
     yield StoreSource(store)
     store.close()
 
@@ -44,9 +47,9 @@ def told(found: Behaviour) -> object:
         found.captures,
         {host: sight.count for host, sight in found.hosts.items()},
         {
-            key: (e.sight.count, e.read, e.pace, {p: (f.requests, {
+            key: (e.sight.count, e.read, e.pace, {p: (f.requests, f.said, {
                 kind: (s.count, s.first_ns, s.last_ns) for kind, s in f.kinds.items()
-            }) for p, f in e.fields.items()})
+            }) for p, f in e.fields.items()}, list(e.events))
             for key, e in found.endpoints.items()
         },
     )  # fmt: skip
@@ -55,6 +58,29 @@ def told(found: Behaviour) -> object:
 @pytest.mark.parametrize("version", [None, OLD, NEW])
 def test_sums_and_captures_say_the_same(source: StoreSource, version: str | None) -> None:
     assert told(of(source, version)) == told(of(source, version, 0))
+
+
+def test_a_class_that_somebody_says_stands_beside_those_of_the_values(source: StoreSource) -> None:
+    field = of(source, NEW).endpoints[ROUTE].fields["query.x"]
+    assert (field.said, {kind.class_ for kind in field.kinds}) == ("secret", {"usage"})
+    frozen = freeze("cribl", NEW, of(source, NEW)).contract
+    assert frozen.endpoints[0].fields
+    assert frozen.endpoints[0].fields["query.x"].said == "secret"
+    # What was said when it was frozen is kept by whoever said nothing: a run, another store.
+    assert check(frozen, of(source, NEW)) == []
+    word = SaidClass("cribl", *ROUTE, "query.x", "", "Ada", T0)
+    assert source.store.say_class(word)
+    assert check(frozen, of(source, NEW)) == [] == check(frozen, of(source, NEW, 0))
+    # A class that tells of somebody and was not planned is a violation, by whichever way.
+    assert source.store.say_class(word._replace(class_="contact"))
+    for seen in (of(source, NEW), of(source, NEW, 0)):
+        (found,) = check(frozen, seen)
+        assert (found.kind, found.field, found.count, found.of) == ("class", "query.x", 3, 3)
+        assert found.says == (
+            "planned: usage or secret; a person or the profile says that it is contact"
+        )
+    assert source.store.say_class(word._replace(class_="licence"))
+    assert check(frozen, of(source, NEW)) == []
 
 
 def test_one_version_and_what_names_none(source: StoreSource) -> None:

@@ -1,6 +1,6 @@
 """Checks whose names are hostile, for tests of what prints them."""
 
-from app.gate.check import Checked, Violation
+from app.gate.result import Checked, Violation
 from app.report.coverage import Coverage
 
 # What acts in Markdown, HTML, SARIF's messages, XML, and on terminals.

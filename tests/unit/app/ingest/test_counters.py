@@ -1,10 +1,15 @@
+import msgspec
+import pytest
+
 from app.contract.decoding.bounds import taken
 from app.contract.decoding.read import decode
-from app.contract.record import REASONS, Body, Endpoint, Message, Response
+from app.contract.record import REASONS, Body, Endpoint, Message, Response, Searched
 from app.ingest.counters import LOSSES, Counting
 from app.otel.metrics import LABEL_SETS, Metrics
-from app.store import NewField, NewHost, Written
+from app.store import OTHER, NewField, NewHost, StoreError, Written
 from tests.records import exchange, incoming, log, spliced
+
+HOW = ("as it is", "SHA-256", "SHA-256, in base64")
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -115,21 +120,78 @@ def test_bounds_of_decoding_are_counted() -> None:
 def test_fields_are_counted_by_class_and_those_about_somebody_are_told() -> None:
     metrics = Metrics("app")
     counting = Counting(metrics)
-    counting.known({("cribl", "version"): 3, ("cribl", "contact"): 1})
+    counting.known({("cribl", "version"): 4, ("cribl", "contact"): 1})
     fields = [
         NewField("cribl", "h", "GET", "/r", "1", f"query.{name}", "string", of)
         for name, of in (("a", "version"), ("b", "contact"), ("c", "secret"), ("d", ""))
     ]
     counting.stored([], Written([], 0, fields))
-    counting.expect(["cribl"], lambda field: "licence" if field.path == "query.b" else "")
-    counting.stored([], Written([], 0, fields))  # now as a profile says
+    assert counting.recount
+    counting.expect(["cribl"], lambda profile, path: "licence" if path == "query.b" else "")
+    counting.stored([], Written([], 0, fields[1:2]))  # now as a profile says
+    counting.known({("cribl", "contact"): 2, ("cribl", "licence"): 1})
 
     def number(name: str, of: str) -> float | None:
         return value(metrics, name, telemock_profile="cribl", telemock_class=of)
 
     seen = {of: number("telemock_inventory_fields", of) for of in ("version", "contact", "licence")}
-    assert seen == {"version": 4, "contact": 2, "licence": 1}
+    assert seen == {"version": 0, "contact": 2, "licence": 1}
+    # Known ones that are about somebody for the first time; not where the profile says otherwise.
+    known = [msgspec.structs.replace(fields[n], class_="network") for n in (0, 1)]
+    counting.stored([], Written([], 0, [], turned=known))
+    assert number("telemock_inventory_new_sensitive_total", "network") == 1
     new = "telemock_inventory_new_sensitive_total"
     assert [number(new, of) for of in ("version", "contact", "secret", "licence")] == [
         None, 1, 1, None,
     ]  # fmt: skip
+
+
+def test_values_that_identify_a_pod_are_counted_by_record_and_source() -> None:
+    """A sender that makes up sources makes no label of them."""
+    metrics = Metrics("app")
+
+    def found(*sources: str) -> Searched:
+        return Searched(found=[(source, "query.id", how) for source in sources for how in HOW])
+
+    group = incoming(
+        exchange(1, canary=found("host name", "pod UID")),
+        exchange(2, canary=found("host name")),
+        exchange(3, canary=found("made up", "another", "user (real)")),
+        exchange(4, canary=found()),
+        exchange(5, canary=found("host name")),
+    )
+    Counting(metrics).stored(group, Written([0, 1, 2, 3], 1, []))
+    name = "telemock_canary_found_total"
+    counted = {
+        source: value(metrics, name, telemock_profile="cribl", telemock_source=source)
+        for source in ("host name", "pod UID", OTHER, "made up")
+    }
+    assert counted == {"host name": 2, "pod UID": 1, OTHER: 1, "made up": None}
+
+
+def test_fields_are_counted_anew_where_somebody_spoke_and_else_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("app.ingest.counters.time.monotonic", lambda: now)
+    counting, asked = Counting(Metrics("app")), 0
+
+    def fields() -> dict[tuple[str, str], int]:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise StoreError("full")
+        return {}
+
+    counting.recounted(fields)
+    counting.recounted(fields)
+    assert asked == 1
+    now += 60
+    counting.recounted(fields)
+    assert asked == 2
+    counting.recount = True
+    with pytest.raises(StoreError):
+        counting.recounted(fields)
+    counting.recounted(fields)  # what failed is asked again
+    counting.recounted(fields)
+    assert asked == 4

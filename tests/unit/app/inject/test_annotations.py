@@ -86,11 +86,27 @@ def test_rehearse(value: str) -> None:
     assert wished(rehearse=value, mode="mock").rehearse == value
 
 
-@pytest.mark.parametrize("value", ["500", "500 until", "refused until 2h", "on", "500 until soon"])
+@pytest.mark.parametrize(
+    "value", ["500", "500 until", "refused a/b until 2h", "on", "500 until soon"]
+)
 def test_rehearse_is_wrong(value: str) -> None:
     assert refused(rehearse=value) == ["rehearse_value"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["dropped cribl.io until 2h", "hang cribl/none until 2h", "hang none/telemetry until 2h"],
+)
+def test_a_rehearsal_of_what_no_profile_has(value: str) -> None:
+    assert refused(rehearse=value) == ["rehearse_only"]
 
 
 @pytest.mark.parametrize("mode", ["observe", "block"])
 def test_a_rehearsal_needs_answers_to_put_faults_over(mode: str) -> None:
     assert refused(rehearse="500 until 2h", mode=mode) == ["rehearse_mode"]
+
+
+@pytest.mark.parametrize("mode", ["", "observe", "block", "mock"])
+def test_connections_fail_in_every_mode(mode: str) -> None:
+    asked = "dropped cdn.cribl.io until 2h"
+    assert wished(rehearse=asked, mode=mode).rehearse == asked

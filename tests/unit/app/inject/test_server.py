@@ -15,7 +15,7 @@ from cryptography import x509
 
 from app.cluster import certificates, kube, pki
 from app.cluster.kube import MERGE_PATCH, KubeApi
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.contract.signing import Pair, now
 from app.inject.process_settings import load
 from app.inject.server import Injector

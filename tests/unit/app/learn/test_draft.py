@@ -65,6 +65,32 @@ def test_the_answer_is_the_one_observed_most_often() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("me@acme.example", "***"),
+        ("mailto:me%40acme.example?x", "mailto:***?x"),
+        ("8843d7f92416211de9ebb963ff4ce28125932878", "***"),
+        ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "***"),
+        ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", "00000000-0000-0000-0000-000000000000"),
+        ("https://a.test/hook/yYaUej3P42cziRVzv6T5w2aYy9po2Mrn/x", "https://a.test/hook/***/x"),
+        ("https://api.acme-telemetry.example/log", "https://api.acme-telemetry.example/log"),
+        ("3.17.2-rc.1 2026-11-30T10:00:00.123Z app@1.0.0", None),
+        ("1796000000000000000 -1.2345678901234567e+16 4.10", None),
+        ("a sentence of words; feature_flag_quota_limited", None),
+    ],
+)
+def test_an_answer_tells_of_nobody(said: str, kept: str | None) -> None:
+    (endpoint,) = draft([request(answer=(200, "text/plain", said.encode()))]).endpoints
+    assert endpoint.reply.body == (said if kept is None else kept)
+    assert ("masked values" in endpoint.reply.how) is (kept is not None and kept != said)
+    moved = request(answer=(302, "text/plain", b""))
+    assert moved.response is not None
+    moved.response.headers = [("location", f"/to/{said}")]
+    (endpoint,) = draft([moved]).endpoints
+    assert endpoint.reply.headers == {"location": f"/to/{said if kept is None else kept}"}
+
+
+@pytest.mark.parametrize(
     ("answer", "says"),
     [
         (None, "no answer was observed"),

@@ -21,7 +21,7 @@ from app.learn.yaml_text import written
 from app.profiles import ProfileError
 from app.report.har import har as export
 from tests.hars import BODY, HOSTILE, PROGRAMS, changed, entry, har, write
-from tests.records import exchange
+from tests.records import exchange, spliced
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -162,6 +162,14 @@ def test_our_own_export_comes_back(tmp_path: Path) -> None:
             for name in ("text", "base64", "truncated", "withheld"):
                 assert getattr(after.request.body, name) == getattr(before.request.body, name)
         assert after.time_ns // 10**6 == before.time_ns // 10**6
+
+
+def test_what_our_own_export_left_out_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "x.har"
+    file.write_bytes(b"".join(export(map(encode, (exchange(1), spliced(2), spliced(3))))))
+    found = read(file)
+    assert len(found.records) == 1
+    assert found.left_out == {"no request: records of kind spliced": 2}
 
 
 def test_only_what_is_wanted_is_kept(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """What a directory takes is tried; what a volume is asked to hold is compared with its size."""
 
-import errno
 import resource
 import shutil
 import signal
 from pathlib import Path
 
-from app.logs.disk import TRIED, is_full, lacking, too_small
+from app.logs.disk import TRIED, lacking, too_small
 
 
 def test_a_directory_that_takes_more_keeps_nothing(tmp_path: Path) -> None:
@@ -24,11 +23,6 @@ def test_why_it_takes_no_more(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-
-
-def test_full_is_a_disk_or_a_quota() -> None:
-    assert is_full(OSError(errno.ENOSPC, "")) and is_full(OSError(errno.EDQUOT, ""))
-    assert not is_full(OSError(errno.EACCES, ""))
 
 
 def test_limits_are_added_up_by_volume(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from app.contract.names import METRICS, Process
+from app.contract.metrics import METRICS, Process
 from app.otel.metrics import LABEL_SETS, PROCESS, Metrics
 
 

@@ -20,7 +20,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.otel import ids
 from app.otel.metrics import LABEL_SETS, Metrics
 from app.otel.points import collect

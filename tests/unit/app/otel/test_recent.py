@@ -1,4 +1,4 @@
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.otel.metrics import Metrics
 from app.otel.recent import MINUTES, RISING, Recent, values
 

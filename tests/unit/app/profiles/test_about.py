@@ -19,6 +19,12 @@ def test_another_time_is_refused_with_a_remedy(every: str) -> None:
         Cadence(every=every)
 
 
+def test_a_cadence_says_something_be_it_in_words() -> None:
+    assert Cadence(note="With each command.").every is None
+    with pytest.raises(ValidationError, match="a cadence that says nothing"):
+        Cadence()
+
+
 @pytest.mark.parametrize("given", [{}, {"note": "only words"}, {"env": {}}])
 def test_a_switch_switches_something(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="nothing is switched"):

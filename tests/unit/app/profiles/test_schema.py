@@ -56,6 +56,35 @@ def rule(text: str) -> str:
             rule("action: pass").replace("[t.acme.example,", "['a.example:4319',"),
             "hosts[0]", "'a.example:4319' is not a host name", "{name: a.example, ports: [4319]}",
         ),
+        *(
+            (
+                rule("action: pass") + f"documented: [{pages}]\n", where, message, hint,
+            )
+            for pages, where, message, hint in (
+                (
+                    "{source: s, verified: 2026-11, none: n, sends: [{words: w}]}", "documented[0]",
+                    "`none` says that there is no list, and `sends` is one", "remove `none`",
+                ),
+                (
+                    "{source: s, verified: 2026-11}", "documented[0]", "`sends` is missing",
+                    "or write `none:",
+                ),
+                (
+                    "{source: s, verified: 2026-11, sends: []}", "documented[0].sends",
+                    "List should have at least 1 item", "",
+                ),
+                (
+                    "{source: s, verified: 2026-11, none: ''}", "documented[0].none",
+                    "String should have at least 1 character", "",
+                ),
+                ("{source: s, none: n}", "documented[0].verified", "is missing", "verified: …"),
+                (
+                    "{source: s, verified: 2026-11, none: n}, "
+                    "{source: s, verified: 2026-11, sends: [{words: w}]}", "documented",
+                    "one entry has a list in `sends`, another says in `none`", "remove the entry",
+                ),
+            )
+        ),
         (rule("action: hold"), "rules[0].action", "operator's public key", "use observe"),
         (rule("match: {path: /a}"), "rules[0].action", "is missing", "add `action: …`"),
         (rule("action: pass, metod: x"), "rules[0].metod", "'metod' is not a key", "'methods'"),

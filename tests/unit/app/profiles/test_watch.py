@@ -32,6 +32,15 @@ def test_change_is_in_use_at_the_next_check(path: Path) -> None:
     assert profiles.check() is False
 
 
+def test_change_of_classes_alone_is_a_change(path: Path) -> None:
+    profiles = ProfileSet([path])
+    rules = profiles.rules
+    write(path, HEAD + "classes: {query.a: licence}\n" + RULES)
+    assert profiles.check() is True
+    assert profiles.written[0].classes == {"query.a": "licence"}
+    assert profiles.rules is rules and profiles.check() is False
+
+
 def test_change_without_effect_changes_nothing(path: Path) -> None:
     profiles = ProfileSet([path])
     write(path, "# a comment\n" + HEAD + RULES)

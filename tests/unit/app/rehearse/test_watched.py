@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 
-from app.rehearse.watched import Watched
+from app.rehearse.watched import _STEP_S, Watched
+from tests.waiting import wait_for
 
 OPEN = (
     "import socket,time; a=[socket.socket() for _ in range(4)]; print(1, flush=True); "
@@ -13,11 +14,13 @@ OPEN = (
 
 
 def test_it_counts_sockets_until_the_command_ends():
-    with Watched(60) as found, subprocess.Popen([sys.executable, "-c", OPEN.format(0.7)]) as one:
+    until_told = [sys.executable, "-c", OPEN.format("0); input(")]
+    with Watched(60) as found, subprocess.Popen(until_told, stdin=subprocess.PIPE) as one:
         found.begin(one.pid)
-        one.wait()
+        wait_for(lambda: found.sockets == 4)
+        one.communicate(b"\n")
     assert (found.sockets, found.stopped) == (4, False)
-    assert found.seconds > 0.5
+    assert found.seconds >= _STEP_S
 
 
 def test_a_command_and_its_children_are_ended_in_time():

@@ -13,11 +13,10 @@ from app.report.classes import (
     profiles_word,
     said_by,
     said_of,
-    with_words,
     word_on,
 )
 from app.report.papers import Paper, SaidField
-from app.store import FieldRow, NewField, SaidClass
+from app.store import FieldRow
 from app.store.changes import InboxItem
 from tests.unit.app.report.test_kept import field
 
@@ -72,22 +71,10 @@ def test_fields_by_profile_and_class_count_once() -> None:
     assert counted([*rows, other]) == {("acme", "contact"): 1, ("other", "usage"): 1}
 
 
-def test_words_of_persons_reach_readers_of_some_namespaces_without_their_names() -> None:
-    known = field("query.x", class_="usage", class_by="type integer", confidence=0.5)
-    of = ("acme", "h", "POST", "/r", "query.x")
-    said = [SaidClass(*of, "licence", "Ada", 1), SaidClass(*of[:4], "body", "secret", "Ada", 1)]
-    found = with_words([known, field("body", type="object")], said)
-    assert [(r.class_, r.class_by, r.who, r.class_at_ns) for r in found] == [
-        ("licence", "person", "", 0), ("", "", "", 0),
-    ]  # fmt: skip
-    assert with_words([known], [said[0]._replace(class_="")]) == [known]
-
-
-def test_a_new_field_has_the_class_that_its_profile_says() -> None:
+def test_a_profile_speaks_of_its_own_fields() -> None:
     word = profiles_word([paper(any_n="licence")])
-    new = NewField("acme", "h", "POST", "/r", "1", "body.a.n", "integer", "usage")
-    assert word(new) == "licence" and word(replace(new, path="body.m")) == "usage"
-    assert word(replace(new, class_="")) == "" and word(replace(new, profile="x")) == "usage"
+    assert word("acme", "body.a.n") == word("acme", "query.n") == "licence"
+    assert word("acme", "body.m") == word("other", "query.n") == ""
 
 
 def test_a_word_is_about_a_field_and_names_a_class() -> None:

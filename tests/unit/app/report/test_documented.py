@@ -1,14 +1,21 @@
 """app/report/documented.py: the vendor's words against what was seen, also of real clients."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
+from app.contract.record import CaptureRecord
+from app.contract.rules import Rule
 from app.profiles.compile import load
 from app.profiles.read import built_in
-from app.report.documented import compared, declared
-from app.report.papers import Paper, Statement, papers_of
+from app.profiles.schema import ProfileFile
+from app.report.documented import compared, declared, no_list
+from app.report.papers import Claim, Paper, Statement, papers_of
 from app.store import OTHER, FieldRow
 from app.store.inventory import observe
 from tests.unit.test_senders import CLIENTS, taken
+from tests.unit.test_vendors import RULES, TABLE, record_of
 
 
 def paper(*fields: str, words: str = "Words") -> Paper:
@@ -68,15 +75,51 @@ def test_profiles_without_words_are_left_out() -> None:
     assert declared([row], [paper("query.y")])[0].undocumented == []
 
 
-def of_clients(profile: str) -> tuple[set[str], set[str]]:
-    """Ends of the paths that real clients sent and that are documented, and those that are not."""
-    types: dict[str, set[str]] = {}
+def test_a_vendor_without_a_list_is_told_as_a_fact() -> None:
+    said = paper()
+    said.documented, said.no_list = [], [
+        Claim(claim="Some data", source="docs", verified="2026-11"),
+        Claim(claim="None", source="the repository", verified="2026-11-30"),
+    ]  # fmt: skip
+    found = compared(said, {"query.x": {"string"}})
+    assert (found.seen, found.undocumented, found.unseen) == ([], [], [])
+    assert no_list(found.no_list) == (
+        "the vendor publishes no list of what is sent (docs, 2026-11; the repository, 2026-11-30)"
+    )
+    assert no_list([]) == ""
+    assert [one.profile for one in declared([], [said])] == ["p"]
+
+
+def test_of_several_profiles_those_that_were_seen_are_compared() -> None:
+    other = paper("query.y")
+    other.profile = "other"
+    row = FieldRow(
+        profile="other", host="h", method="GET", route="/", version="", path="query.x",
+        type="string", shape="", count=1, requests=1, first_ns=1, last_ns=1,
+    )  # fmt: skip
+    assert [one.profile for one in declared([row], [paper("query.y"), other])] == ["other"]
+    assert [one.profile for one in declared([], [other])] == ["other"]
+    assert declared([row], [paper("query.y")]) == []
+
+
+def sent_by(profile: str) -> Iterator[tuple[CaptureRecord, Rule | None]]:
+    """What real clients sent, and the requests of the shape that vendors document."""
     for client in CLIENTS:
         for one in taken(client) if client.profile == profile else ():
-            assert one.decision.rule is not None
-            seen = observe(one.record, one.decision.rule.decoders)
-            for field in seen.fields if seen else ():
-                types.setdefault(field.path, set()).add(field.type)
+            yield one.record, one.decision.rule
+    for sent in TABLE:
+        if sent.profile == profile and (found := RULES.rule(profile, sent.rule)):
+            yield record_of(sent)[0], found[1]
+
+
+def told_of(profile: str) -> tuple[set[str], set[str]]:
+    """Ends of the paths that were sent and that are documented, and those that are not."""
+    types: dict[str, set[str]] = {}
+    for record, rule in sent_by(profile):
+        assert rule is not None
+        seen = observe(record, rule.decoders)
+        for field in seen.fields if seen else ():
+            types.setdefault(field.path, set()).add(field.type)
     (said,) = papers_of(load([profile]).written)
     found = compared(said, types)
     ends = [{p.rpartition(".")[2] for p in paths} for paths in (
@@ -90,18 +133,42 @@ def of_clients(profile: str) -> tuple[set[str], set[str]]:
     [
         ("next", {"cpuModel", "ciName"}, {"anonymousId", "projectId", "sessionId", "isDocker"}),
         ("mlflow", {"installation_id", "status"}, {"coding_agent", "environment", "is_localhost"}),
+        ("amplitude", {"insert_id", "app_version"}, {"library", "client_upload_time"}),
+        ("ga4", {"api_secret", "client_id", "session_id"}, {"user-agent"}),
+        ("mixpanel", {"distinct_id", "mp_lib", "email"}, {"user-agent"}),
+        ("posthog", {"$lib", "$geoip_disable", "distinct_id"}, {"email", "uuid", "user-agent"}),
+        ("rudderstack", {"channel", "messageId"}, {"nodeVersion", "user-agent"}),
+        ("segment", {"writeKey", "messageId", "email"}, {"nodeVersion", "jsRuntime", "user-agent"}),
+        ("sentry", {"server_name", "sentry_key", "argv[]", "did"}, {"content_type"}),
         ("dbt", {"platform", "python"}, {"user_id", "invocation_id", "project_id", "command"}),
+        ("huggingface", {"hf_hub", "python"}, {"acme", "x-amzn-trace-id"}),
+        ("airflow", {"executor", "dags", "version"}, {"plugins", "timetables", "views"}),
+        (
+            "astro",
+            {"astroVersion", "cliCommand", "cpuCount"},
+            {"anonymousId", "isAgentic", "agentId"},
+        ),
+        ("cockroachdb", {"nodeid", "license_id", "9"}, {"uuid", "logical_uuid"}),
+        ("crewai", {"crew_key", "goal", "python_version"}, {"crew_fingerprint", "flow_name"}),
+        ("datadog-agent", {"hostid", "hostname", "dd-agent-version"}, {"dd-api-key", "message"}),
+        ("dvc", {"user_id", "group_id", "cmd_class"}, set()),
+        ("gitlab", {"uuid", "issues"}, set()),
+        ("grafana", {"version"}, {"usageStatsId", "edition"}),
+        ("hashicorp-checkpoint", {"product", "signature", "os"}, set()),
+        ("haystack", {"distinct_id", "haystack", "runs"}, set()),
+        ("kibana", set(), {"x-elastic-cluster-id", "x-elastic-stack-version"}),
+        ("tempo", {"clusterID", "version", "branch"}, {"a"}),
     ],
 )
-def test_what_real_clients_send_beside_the_documents(
+def test_what_is_sent_beside_the_documents(
     profile: str, documented: set[str], beside: set[str]
 ) -> None:
-    said, not_said = of_clients(profile)
+    said, not_said = told_of(profile)
     assert documented <= said and beside <= not_said and not said & beside
 
 
-def test_words_have_a_source_and_a_date() -> None:
-    papers = papers_of(load(built_in()).written)
-    told = [one for paper in papers for one in paper.documented]
-    assert all(one.source and one.verified for one in told)
-    assert len([paper for paper in papers if paper.documented]) >= 6
+@pytest.mark.parametrize("file", load(built_in()).written, ids=lambda file: file.id)
+def test_a_documented_segment_is_named_by_a_route(file: ProfileFile) -> None:
+    named = {name for rule in file.rules for name in re.findall(r"{(\w+)}", rule.route or "")}
+    fields = {field for page in file.documented for of in page.sends for field in of.fields}
+    assert {field.removeprefix("path.") for field in fields if field.startswith("path.")} <= named

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.contract.record import Body, CaptureRecord, Endpoint, encode
+from app.contract.record import Body, CaptureRecord, Endpoint, Message, encode
 from app.report.har import har
 from tests.har import HarError, check
 from tests.records import exchange, log, spliced
@@ -62,6 +62,18 @@ def test_bytes_what_is_cut_and_what_has_no_answer() -> None:
     assert second["response"]["content"]["comment"] == "base64, cut"
     assert second["response"]["cookies"] == [{"name": "s", "value": "1"}]
     assert third["request"]["postData"]["comment"].startswith("withheld: ")
+
+
+def test_what_is_no_entry_is_counted_by_kind() -> None:
+    said = Message(of="x", sender="client", body=Body(text="a\n", size=2), line=True)
+    lines = [CaptureRecord(boot="b" * 16, seq=n, kind="message", time_ns=n, message=said)
+             for n in (1, 2)]  # fmt: skip
+    text = Message(of="x", sender="server", body=Body(text="a", size=1))
+    message = CaptureRecord(boot="b" * 16, seq=3, kind="message", time_ns=3, message=text)
+    found = written(*lines, exchange(4), message, spliced(5), log(6, "x"))
+    assert found["_left_out"] == {"line": 2, "message": 1, "spliced": 1, "log": 1}
+    assert "2 of kind line, 1 of kind message" in found["comment"] and "ndjson" in found["comment"]
+    assert "comment" not in written(exchange(1))
 
 
 def test_a_file_without_entries_is_one_too() -> None:

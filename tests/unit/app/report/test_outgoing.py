@@ -50,9 +50,9 @@ def test_a_large_record_is_not_decoded_for_it() -> None:
     def took(work: object) -> float:
         best = 1.0
         for _ in range(20):
-            start = time.perf_counter()
+            start = time.thread_time()
             work(record)  # type: ignore[operator]
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     assert took(outgoing) < took(json.loads)

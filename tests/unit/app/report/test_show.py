@@ -6,7 +6,7 @@ from app.contract.account import Account
 from app.contract.record import REASONS
 from app.profiles.compile import load
 from app.report.build import build
-from app.report.papers import ASKED, Paper, papers_of
+from app.report.papers import ASKED, Claim, Paper, papers_of
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
@@ -82,6 +82,18 @@ def test_what_the_vendor_documents_in_three_columns(store: Store) -> None:
         assert title in written
     assert "the vendor documents: Kernel Version (source: docs.cribl.io" in markdown(report)
     assert title not in text(build(store))
+
+
+def test_a_vendor_without_a_list_has_no_empty_columns(store: Store) -> None:
+    (paper,) = papers_of(load(["cribl"]).written)
+    paper.documented = []
+    paper.no_list = [Claim(claim="Some data.", source="docs.acme", verified="2026-11")]
+    report = build(store, papers=[paper])
+    said = "the vendor publishes no list of what is sent (docs.acme, 2026-11)"
+    for written in (markdown(report), text(report)):
+        assert said in written and "Some data." in written
+        assert "seen but not documented" not in written
+    assert f"{said}: Some data." in markdown(report)
 
 
 def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:

@@ -1,9 +1,14 @@
 """app/run/confine.py: what a confined process may do no more. As root too, other programs' memory
 and the kernel's settings are closed: tests/integration/test_gate.py."""
 
+import ctypes
+import errno
 import os
+import re
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +78,76 @@ def test_a_kernel_that_closes_nothing_is_said(monkeypatch, tmp_path):
     assert "other programs' memory" in confine.lacking(privileged=True)
     monkeypatch.setattr(confine, "version", lambda: 2)
     assert confine.lacking(privileged=True) == ""
+
+
+class OldKernel:
+    """The C library of a kernel with this ABI of Landlock, 0 or less for none: its rules as in
+    landlock(7). What it was asked last is in `signals`, and `confined` once a ruleset is in force.
+    """
+
+    def __init__(self, abi: int) -> None:
+        self.abi, self.confined, self.signals = abi, False, False
+
+    def syscall(self, number, *given):
+        error = self._error(number, *given)
+        if error:
+            ctypes.set_errno(error)
+            return -1
+        if number == 444:
+            return self.abi if given[2] == 1 else os.open(os.devnull, os.O_RDONLY)
+        self.confined |= number == 446
+        return 0
+
+    def _error(self, number, *given):
+        if self.abi < 1:
+            return errno.EOPNOTSUPP
+        if number != 444 or given[2] == 1:
+            return 0
+        known = 8 if self.abi < 4 else 16 if self.abi < 6 else 24
+        files, net, scoped = struct.unpack("=3Q", given[0].ljust(24, b"\0"))
+        if any(given[0][known:]):
+            return errno.E2BIG
+        rights = {1: 13, 2: 14}.get(self.abi, 15 if self.abi < 5 else 16)
+        if files >> rights or net >> 2 or scoped >> 2:
+            return errno.EINVAL
+        self.signals = bool(scoped & 2)
+        return 0 if files or net or scoped else errno.ENOMSG
+
+
+@pytest.mark.parametrize("privileged", [True, False], ids=["root", "a user"])
+@pytest.mark.parametrize("abi", range(-1, 9))
+def test_each_kernel_is_complete_only_where_it_confines(abi, privileged, monkeypatch, tmp_path):
+    kernel = OldKernel(abi)
+    monkeypatch.setattr(confine, "_libc", kernel)
+    monkeypatch.setattr(confine, "_YAMA", tmp_path / "none")
+    for name in ("_close_settings", "_give_up"):
+        monkeypatch.setattr(confine, name, lambda: None)
+    confine.confine(privileged=privileged)
+    assert kernel.confined is (abi >= 2)
+    assert (confine.lacking(privileged=privileged) == "") is kernel.confined
+    assert (confine.limits() == []) is kernel.signals is (abi >= 6)
+
+
+def test_a_kernel_that_refuses_what_it_said_it_has_starts_nothing(monkeypatch):
+    kernel = OldKernel(7)
+    monkeypatch.setattr(confine, "_libc", kernel)
+    monkeypatch.setattr(kernel, "_error", lambda _, *given: 0 if given[2:] == (1,) else 1)
+    with pytest.raises(OSError, match="not permitted"):
+        confine.confine(privileged=False)
+
+
+HEADERS = {"aarch64": "asm-generic/unistd.h", "x86_64": "x86_64-linux-gnu/asm/unistd_64.h"}
+
+
+@pytest.mark.parametrize("machine", HEADERS)
+def test_the_numbers_are_those_of_the_kernels_headers(machine):
+    header = Path("/usr/include") / HEADERS[machine]
+    if not header.exists():
+        pytest.skip(f"needs {header}: apt-get install linux-libc-dev")
+    known = dict(re.findall(r"^#define __NR_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE))
+    calls = {
+        "landlock_create_ruleset": confine._CREATE, "landlock_add_rule": confine._ADD_RULE,
+        "landlock_restrict_self": confine._RESTRICT, "capset": confine._CAPSET[machine],
+        "mount_setattr": confine._MOUNT_SETATTR,
+    }  # fmt: skip
+    assert {name: int(known[name]) for name in calls} == calls

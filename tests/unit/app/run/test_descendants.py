@@ -16,7 +16,8 @@ import os, signal, subprocess, sys, tempfile, threading, time
 from app.contract.processes import children
 from app.run import descendants as d
 said = []
-d.adopt()
+adopting = d.adopting()
+adopting.__enter__()
 own = subprocess.Popen(["sleep", "60"])
 """
 
@@ -96,3 +97,19 @@ d.end([own.pid], 0.5)
 print(d.left([own.pid]), own.poll(), children(os.getpid()) == [own.pid])
 """)
     assert out.splitlines() == ["2", "[] None True"]
+
+
+def test_who_adopted_before_still_does_and_who_did_not_does_no_more():
+    out = run("""
+def adopts():
+    orphan = int(subprocess.check_output(["sh", "-c", "sleep 60 >/dev/null & echo $!"]))
+    found = orphan in children(os.getpid())
+    os.kill(orphan, 9)
+    return found
+with d.adopting():
+    print(adopts())
+print(adopts())
+adopting.__exit__(None, None, None)
+print(adopts())
+""")
+    assert out.split() == ["True", "True", "False"]

@@ -12,10 +12,12 @@ from app.report.coverage import Coverage, Gap
 from app.run import gate, interception
 from app.run.allowed import Allowed, read
 from app.run.interception import Passed
+from app.run.led import Led
 from app.run.perform import Performed
 from app.run.verdict import PASSED, of_run
 
 NODE = Program("node", 12)
+COMPLETE = Coverage(complete=True, verdict="", how="")
 CONTRACT = Contract.model_validate(
     {"contract": 1, "profile": "cribl", "hosts": ["cdn.cribl.io"],
      "endpoints": [{"host": "cdn.cribl.io", "method": "GET", "route": "/telemetry/"}]}
@@ -141,17 +143,28 @@ def test_the_limits_are_always_said():
 
 
 def test_a_connection_without_a_record_is_sent_and_one_with_a_record_is_told_once():
-    led = {40001: [Passed(interception.UNRECORDED, NODE, "203.0.114.9:443")]}
-    found = Performed(0, coverage=Coverage(complete=True, verdict="", how=""), led=led)
+    client, to = ("127.0.0.1", 40001), ("127.116.0.1", 443)
+    passed = Passed(interception.UNRECORDED, NODE, "cdn.cribl.io:443")
+    found = Performed(0, coverage=COMPLETE, led=[Led(client, to, 0, passed)])
     one = request()
     assert gate.judge(found, (), Allowed([])).sent[0].how == interception.UNRECORDED
-    one.client = Endpoint("127.0.0.1", 40001)
+    one.client = Endpoint(*client)
     outcome = gate.judge(found, [one], Allowed([]))
     assert [sending.how for sending in outcome.sent] == ["exchange"]
-    # The same port again, to somebody else: the record is of one of them.
-    led[40001].append(Passed(interception.UNRECORDED, NODE, f"{one.host}:443"))
-    outcome = gate.judge(found, [one], Allowed([]))
-    assert [sending.to for sending in outcome.sent] == [
-        f"{one.host} (127.116.0.1)",
-        "203.0.114.9:443",
+
+
+def test_the_record_of_one_connection_is_no_record_of_another_from_the_same_port():
+    client = ("127.0.0.1", 40001)
+    elsewhere = Passed(interception.UNRECORDED, NODE, "203.0.114.9:443")
+    led = [
+        Led(client, ("127.116.0.1", 443), 0, elsewhere._replace(to="cdn.cribl.io:443")),
+        Led(client, ("203.0.114.9", 443), 0, elsewhere),
     ]
+    one = request()
+    one.client = Endpoint(*client)
+    outcome = gate.judge(
+        Performed(0, coverage=COMPLETE, led=led, source=Decoding()), [one], Allowed([]),
+        contract=CONTRACT,
+    )  # fmt: skip
+    assert [(sending.how, sending.to) for sending in outcome.sent] == [elsewhere[::2]]
+    assert outcome.verdict == "sent"

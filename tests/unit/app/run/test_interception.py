@@ -269,12 +269,13 @@ def test_the_more_exact_of_two_listeners_gets_it():
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as other:
         port = other.getsockname()[1]
         script = (
-            f"own = socket.create_server(('', {port + 1}))\n"
+            f"own = socket.create_server(('', {port}), reuse_port=True)\n"
             f"socket.create_connection(('127.0.0.1', {port}))\n"
-            f"socket.create_connection(('127.0.0.1', {port + 1}))"
+            f"socket.create_connection(('127.0.0.2', {port}))\n"
+            "print('asked')"
         )
         with watched(script, 1) as (one, found):
-            one.said()
+            assert one.said().strip() == "asked"
         assert [p.to for p in found.passed] == [f"127.0.0.1:{port}"]
 
 

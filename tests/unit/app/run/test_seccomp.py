@@ -3,6 +3,7 @@ that a real process gets."""
 
 import errno
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -160,3 +161,31 @@ def test_a_socket_of_a_process_that_is_gone_is_an_error():
     ended.wait()
     with pytest.raises(OSError):
         seccomp.socket_of(ended.pid, ended.pid, 0)
+
+
+# 32-bit ARM's is not among those that other machines have.
+HEADERS = {
+    ("aarch64", 0xC00000B7): "asm-generic/unistd.h",
+    ("x86_64", 0xC000003E): "x86_64-linux-gnu/asm/unistd_64.h",
+    ("x86_64", 0x40000003): "x86_64-linux-gnu/asm/unistd_32.h",
+}
+
+
+@pytest.mark.parametrize(("machine", "arch"), HEADERS)
+def test_the_numbers_are_those_of_the_kernels_headers(machine, arch):
+    header = Path("/usr/include") / HEADERS[machine, arch]
+    if not header.exists():
+        pytest.skip(f"needs {header}: apt-get install linux-libc-dev")
+    known = dict(re.findall(r"^#define __NR_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE))
+
+    def number(name):
+        return int(known[name])
+
+    of, calls = MACHINES[machine], MACHINES[machine].abis[arch]
+    keys = tuple(map(number, ("add_key", "request_key", "keyctl")))
+    named = {name: number(name) for name in calls._fields if name not in ("keys", "multiplexed")}
+    multiplexed = int(known["socketcall"]) if "socketcall" in known else None
+    assert calls._asdict() == {**named, "keys": keys, "multiplexed": multiplexed}
+    if arch == next(iter(of.abis)):
+        assert (of.seccomp, of.pidfd_getfd) == (number("seccomp"), number("pidfd_getfd"))
+    assert number("io_uring_setup") == seccomp._IO_URING_SETUP

@@ -149,17 +149,34 @@ def test_standard_streams_that_are_sockets_are_noted(monkeypatch):
     ]
 
 
-def test_each_connection_that_goes_to_the_sidecar_is_kept_by_its_port(server):
+def test_each_connection_that_goes_to_the_sidecar_is_kept_by_its_end(server):
     """One that ends at once may leave no record."""
     script = f"""
 s = socket.create_connection(('127.0.0.1', {server}))
-import time; time.sleep(.2); print(s.getsockname()[1])"""
+s.connect_ex(s.getpeername())  # as some libraries ask whether they are connected
+print(s.getsockname()[1])"""
     with watched(script, server) as (one, found):
         port = int(one.said())
-    assert {port: [one.to for one in led] for port, led in found.led.items()} == {
-        port: ["the proxy"]
-    }
+    assert [(led.client, led.to, led.passed.to) for led in found.led] == [
+        (("127.0.0.1", port), None, "the proxy")
+    ]
     assert found.passed == {}
+
+
+def test_two_connections_from_one_port_are_two():
+    """The kernel gives a local port to several, to as many peers."""
+    script = """
+a = socket.socket(); b = socket.socket()
+for s in a, b: s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+a.bind(('127.0.0.1', 0)); b.bind(a.getsockname())
+a.connect(('127.0.0.1', {0})); b.connect(('127.0.0.2', {0}))
+print(a.getsockname() == b.getsockname() and a.getsockname()[1]); sys.stdin.read()"""
+    with socket.create_server(("0.0.0.0", 0)) as one:
+        server = one.getsockname()[1]
+        with watched(script.format(server), server) as (filtered, found):
+            port = int(filtered.said())
+    assert port
+    assert [led.client for led in found.led] == [("127.0.0.1", port)] * 2
 
 
 def test_a_server_of_the_commands_has_the_filter_before_it_listens():

@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from app.store import FieldRow, SaidClass, Scope, Store
+from app.contract.record import decode
+from app.store import FieldRow, SaidClass, Scope, Store, filter
 from app.store.classes import class_of
 from tests.records import T0, exchange, incoming
 
@@ -55,6 +56,28 @@ class ClassSuite:
         assert store.say_class(back)
         assert classes(store)["query.n"] == ("usage", "type integer", 0.5, "", 0)
         assert store.said_classes() == [back]
+
+    def test_a_filter_by_class_finds_the_class_in_force(self, store: Store) -> None:
+        store.write(incoming(
+            exchange(1, query=QUERY, headers=[]), exchange(2, query=[("n", "5")], headers=[]),
+        ))  # fmt: skip
+
+        def found(q: str) -> list[str]:
+            items = store.captures(filter.read(q)).items
+            return sorted(decode(line).id.rpartition("-")[2] for line in items)
+
+        assert (found("class:usage"), found("class:licence")) == (["1", "2"], [])
+        store.profiles_say(lambda profile, path: "version" if path == "query.n" else "")
+        assert (found("class:usage"), found("class:version")) == ([], ["1", "2"])
+        assert {r.class_by for r in store.fields() if r.path == "query.n"} == {"profile"}
+        assert store.say_class(SaidClass(*OF, "query.n", "licence", "Ada", T0))
+        assert (found("class:version"), found("class:licence")) == (["1"], ["1", "2"])
+        assert found("-class:licence") == []
+        part = store.part(["logs"], lambda profile, rule: ())
+        for rows in (store.fields(), part.fields(Scope())):
+            assert {r.class_ for r in rows if r.path == "query.n"} == {"licence"}
+        assert {r.who for r in part.fields(Scope())} == {""}
+        assert store.words().of(OF, "query.n", "integer", "").id == "licence"
 
     def test_nobody_can_speak_of_a_field_that_is_unknown(self, store: Store) -> None:
         store.write(incoming(exchange(1, query=QUERY, headers=[])))

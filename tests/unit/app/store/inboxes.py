@@ -7,7 +7,7 @@ import pytest
 
 from app.contract.record import Workload
 from app.contract.reviews import State
-from app.store import QueryError, Store, StoreError
+from app.store import QueryError, SaidClass, Store, StoreError
 from app.store.changes import ChangeQuery, InboxCounts, InboxItem, NewReview, Stale, Thing
 from tests.records import HOUR, T0, decoded, exchange, incoming, spliced
 
@@ -74,6 +74,47 @@ class InboxSuite:
         store.write(incoming(exchange(6, query=[("mail", "ann@example.test")])))
         assert one(store, "field", "query.mail").what == "string email"
         assert len(every(store, kind="class")) == 2
+
+    def test_a_known_field_of_which_its_name_tells_now(self, store: Store) -> None:
+        """A user's number is a count; a user's name is no shape, and tells of a person."""
+        store.write(incoming(exchange(1, query=[("user", "7"), ("usr", "8")])))
+        one_batch = [exchange(seq, query=[("user", who)]) for seq, who in ((2, "ann"), (3, "bob"))]
+        written = store.write(incoming(*one_batch))
+        assert [(f.path, f.class_) for f in written.turned] == [("query.user", "identifier.person")]
+        assert not store.write(incoming(exchange(4, query=[("user", "eve")]))).turned
+        assert [(c.name, c.what) for c in every(store, kind="class")] == [
+            ("query.user", "identifier.person")
+        ]
+        # Where a person said what it is, no other class is news but for the inbox.
+        of = ("cribl", "cdn.cribl.io", "GET", "/telemetry/index.html", "query.usr")
+        assert store.say_class(SaidClass(*of, "text", "ann", T0))
+        assert not store.write(incoming(exchange(5, query=[("usr", "ann")]))).turned
+        assert len(every(store, kind="class")) == 2
+
+    def test_a_decision_on_one_kind_of_one_field_settles_no_other(self, store: Store) -> None:
+        store.write(incoming(exchange(1, query=[("a", "x"), ("b", "x")])))
+        mails = [("a", "ann@example.test"), ("b", "ann@example.test")]
+        store.write(incoming(exchange(2, query=mails), exchange(3, query=[("a", "10.0.0.1")])))
+        items = {(c.name, c.what): c for c in every(store, kind="class")}
+        assert items.keys() == {("query.a", "email"), ("query.b", "email"), ("query.a", "ip")}
+        store.decide(items["query.a", "email"].id, verdict("objected"))
+        assert [c.state for c in every(store, kind="class")].count("open") == 2
+        sent = store.write(
+            incoming(
+                exchange(4, time_ns=SETTLED + 1, query=[mails[1]]),
+                exchange(5, time_ns=SETTLED + 1, query=[("a", "10.0.0.1")]),
+            )
+        )
+        assert list(sent.objected) == []
+        sent = store.write(incoming(exchange(6, time_ns=SETTLED + 1, query=[mails[0]])))
+        assert [(o.kind, o.records) for o in sent.objected] == [("class", 1)]
+
+    def test_a_new_field_that_two_versions_send_at_once_is_one_item(self, store: Store) -> None:
+        versions = ((1, "4.16.0"), (2, "4.17.0"))
+        store.write(incoming(*(
+            exchange(seq, product_version=v, query=[("hostname", "w-1")]) for seq, v in versions
+        )))  # fmt: skip
+        assert every(store, kind="class") == []
 
     def test_a_refused_certificate_by_host_and_workload(self, store: Store) -> None:
         pods = ("web-5d9c7b6f4-x2x4z", "web-5d9c7b6f4-b7b9c", "leader-0")

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from app import store
+from app.contract.classes import about
 from app.contract.record import decode
 from app.store import facts, filter
-from app.store.classes import class_of
+from app.store.classes import NO_WORDS, ClassWords, class_of
 from app.store.facts import Sender, Sum, Sums, Traffic, add_to
 from app.store.values import LOOKED
 from tests.unit.app.store.memory_classes import MemoryClasses, class_in
@@ -35,6 +36,7 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         self._held = _directories.setdefault(directory, Directory())
         self._lock = threading.Lock()
         self._closed = False
+        self._profiles = NO_WORDS.profiles
 
     @contextmanager
     def _open(self) -> Iterator[Directory]:
@@ -65,8 +67,8 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                 if one.facts.seen and len(stored) < LOOKED:
                     look(held.sketches, one)
                 stored.append(index)
-            new_hosts, new_fields = self._add(held, sums)
-            objected = self._note(held.changes, sums)
+            new_hosts, new_fields, turned = self._add(held, sums)
+            objected = self._note(held.changes, sums, held.turned)
             known = {}
             for account, namespace, pod in told:
                 boot = held.boot(account.boot, namespace, pod, "")
@@ -74,11 +76,13 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                     boot.account = facts.grown(boot.account, account)
                     known[account.boot] = len(boot.numbers)
         return store.Written(
-            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected
+            stored, len(batch) - len(stored), new_fields, new_hosts, known, objected, tuple(turned)
         )
 
-    def _add(self, held: Directory, sums: Sums) -> tuple[list[store.NewHost], list[store.NewField]]:
-        new_hosts, new_fields = [], []
+    def _add(
+        self, held: Directory, sums: Sums
+    ) -> tuple[list[store.NewHost], list[store.NewField], list[store.NewField]]:
+        new_hosts, new_fields, turned = [], [], []
         for traffic, sum in sums.traffic().items():
             add_to(held.traffic, traffic, sum)
             host = store.NewHost(*traffic.endpoint[:2])
@@ -94,12 +98,19 @@ class MemoryStore(MemoryInbox, MemoryClasses):
             add_to(held.requests, (endpoint, version), observed.sum)
             for name, sum in observed.fields().items():
                 add_to(held.fields, (endpoint, version, name), sum)
-                if held.is_new(endpoint, name.path):
-                    classed = class_of(*name).id
-                    new_fields.append(
-                        store.NewField(*endpoint, version, name.path, name.type, classed)
-                    )
-        return new_hosts, new_fields
+                of = class_of(*name).id
+                field = store.NewField(*endpoint, version, name.path, name.type, of)
+                is_new, turns = (
+                    held.is_new(endpoint, name.path),
+                    held.is_new(*endpoint, name.path, of),
+                )
+                if is_new:
+                    new_fields.append(field)
+                elif turns and about(of):
+                    held.turned.add((*endpoint, name.path, of))
+                    said = held.classes.get((endpoint, name.path))
+                    turned += [field] if not (said and said.class_) else []
+        return new_hosts, new_fields, turned
 
     def captures(self, query: store.CaptureQuery) -> store.Page:
         if not 1 <= query.limit <= store.LIMIT:
@@ -107,14 +118,14 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         cursor = query.cursor and CURSOR.fullmatch(query.cursor)
         if query.cursor is not None and not (cursor and cursor[1] == query.order):
             raise store.QueryError(f"cursor is {query.cursor}")
-        statuses = _statuses(query.status)
+        statuses, words = _statuses(query.status), self.words()
         with self._open() as held:
             found = sorted(
                 (0 if query.order == "arrival" else c.time_ns, number)
                 for number, c in held.captures.items()
                 if _fits(query, c)
                 and c.facet.status in statuses
-                and filter.matcher(query.terms)(c.line)
+                and filter.matcher(query.terms, words)(c.line)
             )
             if query.order == "newest":
                 found.reverse()
@@ -204,8 +215,9 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         ]  # fmt: skip
 
     def fields(self, scope: store.Scope = store.Scope()) -> list[store.FieldRow]:  # noqa: B008
+        words = self.words()
         with self._open() as held:
-            return [
+            rows = [
                 store.FieldRow(
                     profile=of[0], host=of[1], method=of[2], route=of[3], version=version,
                     path=name.path, type=name.type, shape=name.shape, count=s.count,
@@ -215,6 +227,7 @@ class MemoryStore(MemoryInbox, MemoryClasses):
                 for (of, version, name), s in sorted(held.fields.items())
                 if _overlaps(scope, of[0], s)
             ]  # fmt: skip
+        return words.over_rows(rows)
 
     def sketches(self, profile: str | None = None) -> list[store.SketchRow]:
         with self._open() as held:
@@ -247,9 +260,10 @@ class MemoryStore(MemoryInbox, MemoryClasses):
         ]  # fmt: skip
 
     def part(self, namespaces: Sequence[str], decoders: store.Decoders) -> "MemoryPart":
+        words = self.words()
         with self._open() as held:
             lines = [c.line for c in held.captures.values() if c.facet.namespace in namespaces]
-        return MemoryPart(lines, decoders)
+        return MemoryPart(lines, decoders, words)
 
     def heard(self, boots: Sequence[store.Heard]) -> None:
         with self._open() as held:
@@ -307,13 +321,17 @@ class MemoryStore(MemoryInbox, MemoryClasses):
 class MemoryPart(MemoryStore):
     back_to_ns = 0
 
-    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders) -> None:
+    def __init__(self, lines: Sequence[bytes], decoders: store.Decoders, words: ClassWords) -> None:
         self._held, self._lock, self._closed = Directory(), threading.Lock(), False
+        self._words = words
         self.read, sums = len(lines), Sums()
         for number, line in enumerate(lines):
             one = decode(line)
             sums.add(one, facts.facts(one, decoders(one.profile, one.rule)), number)
         self._add(self._held, sums)
+
+    def words(self) -> ClassWords:
+        return self._words
 
 
 def _overlaps(scope: store.Scope, profile: str, sum: Sum) -> bool:

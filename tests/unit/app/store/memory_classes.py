@@ -6,12 +6,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app import store
-from app.store.classes import class_of
+from app.store.classes import ClassWords, ProfileClasses, class_of
 from app.store.facts import Route
 from app.store.inventory import Field
 
 
 class MemoryClasses(ABC):
+    _profiles: ProfileClasses
+
     @abstractmethod
     def _open(self) -> AbstractContextManager[Any]: ...
 
@@ -21,6 +23,13 @@ class MemoryClasses(ABC):
             if known:
                 held.classes[said[:4], said.path] = said
             return known
+
+    def profiles_say(self, classes: ProfileClasses) -> None:
+        self._profiles = classes
+
+    def words(self) -> ClassWords:
+        said = {one[:5]: one.class_ for one in self.said_classes()}
+        return ClassWords.of_people(said, self._profiles)
 
     def said_classes(self, profile: str | None = None) -> list[store.SaidClass]:
         with self._open() as held:
@@ -33,10 +42,10 @@ class MemoryClasses(ABC):
 def class_in(
     said: Mapping[tuple[Route, str], store.SaidClass], of: Route, name: Field
 ) -> dict[str, Any]:
-    """The attributes of a row's class."""
+    """The attributes of a row's class, as the detectors tell it, and who said another."""
     found = class_of(*name)
     word = said.get((of, name.path))
-    if word and word.class_ and found.id:
-        return {"class_": word.class_, "class_by": "person", "confidence": 1.0, "who": word.who,
-                "class_at_ns": word.at_ns}  # fmt: skip
-    return {"class_": found.id, "class_by": found.by, "confidence": found.confidence}
+    who = word and word.class_ and found.id
+    return {"class_": found.id, "class_by": found.by, "confidence": found.confidence,
+            "who": word.who if word and who else "",
+            "class_at_ns": word.at_ns if word and who else 0}  # fmt: skip

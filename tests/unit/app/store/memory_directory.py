@@ -48,6 +48,7 @@ class Directory:
     names: set[tuple[object, ...]] = field(default_factory=set)  # hosts and fields that were told
     classes: dict[tuple[Route, str], store.SaidClass] = field(default_factory=dict)
     changes: dict[Thing, InboxItem] = field(default_factory=dict)
+    turned: set[tuple[str, ...]] = field(default_factory=set)  # fields with their new class
 
     def boot(self, name: str, *who: str) -> Boot:
         return self.boots.setdefault(name, Boot(Account(boot=name, numbered=0), who))  # type: ignore[arg-type]

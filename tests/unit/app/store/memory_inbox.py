@@ -3,13 +3,14 @@
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 
 from app import store
+from app.contract.classes import CLASSES
 from app.store import sightings
 from app.store.changes import (
     ChangePage,
@@ -29,7 +30,9 @@ class MemoryInbox(ABC):
     @abstractmethod
     def _open(self) -> AbstractContextManager[Any]: ...
 
-    def _note(self, items: dict[Thing, InboxItem], sums: Sums) -> Sequence[Objected]:
+    def _note(
+        self, items: dict[Thing, InboxItem], sums: Sums, turned: Container[tuple[str, ...]]
+    ) -> Sequence[Objected]:
         batch = sightings.Batch(sums.traffic(), sums.senders(), sums.observed())
         objected: dict[Thing, int] = {}
         seen = sorted(
@@ -40,6 +43,8 @@ class MemoryInbox(ABC):
             if found is None:
                 field = items.get(thing._replace(kind="field", what=""))
                 if thing.kind == "class" and field and field.what.endswith(f" {thing.what}"):
+                    continue
+                if thing.what in CLASSES and thing[1:] not in turned:
                     continue
                 items[thing] = InboxItem(
                     id=len(items) + 1, **thing._asdict() | {"what": thing.what or what},

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.contract.classes import CLASSES
 from app.store import OTHER
 from app.store.changes import (
     CHANGES,
@@ -39,6 +40,7 @@ def test_types_are_plain_data() -> None:
 
 def test_every_class_is_a_shape_and_has_words() -> None:
     assert set(SENSITIVE) < set(SHAPES)
+    assert not {*SENSITIVE} & {*CLASSES}  # both say what an item of the kind class is about
     assert all(words == words.strip() and words for words in SENSITIVE.values())
 
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.otel.metrics import Metrics
 from app.otel.recent import RISING, Recent, values
 from app.web import alerts
@@ -23,6 +23,7 @@ APP = {  # alerts that the app can tell, and a change of a metric that makes eac
     ),
     "TelemockNewHost": ("telemock.inventory.new_hosts", ("cribl",), 1),
     "TelemockObjected": ("telemock.inbox.objected", ("cribl",), 1),
+    "TelemockCanaryFound": ("telemock.canary.found", ("cribl", "host name"), 1),
     "TelemockSidecarSilent": ("telemock.sidecars", ("silent",), 1),
     "TelemockRecordsStuck": ("telemock.records.waiting", ("silent",), 1),
     "TelemockAppDistrusted": ("telemock.tls.distrusted", (), 1),

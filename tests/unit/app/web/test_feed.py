@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.store import CaptureQuery, QueryError, Store, filter
+from app.store import CaptureQuery, QueryError, SaidClass, Store, filter
 from app.web.feed import EACH, READ, SHOWN, STREAMS, Feed, Follower, FullError, News
 from tests.records import T0, exchange, incoming
 from tests.unit.app.store.memory import MemoryStore
@@ -89,6 +89,22 @@ def test_one_reader_for_all_and_none_for_nobody(
             await until(lambda: again.ready)
             write(store, 9)
             assert seqs(await told(again)) == [9]
+
+    asyncio.run(follow())
+
+
+def test_a_list_of_a_class_follows_what_people_say(store: Store) -> None:
+    write(store, 1)
+    said = SaidClass("cribl", "cdn.cribl.io", "GET", "/telemetry/index.html", "query.os",
+                     "licence", "Ada", T0)  # fmt: skip
+
+    async def follow() -> None:
+        feed = Feed(lambda: store)
+        with feed.following(*asked("class:licence")) as follower:
+            await until(lambda: follower.ready)
+            assert store.say_class(said)
+            write(store, 2)
+            assert seqs(await told(follower)) == [2]
 
     asyncio.run(follow())
 

@@ -117,3 +117,18 @@ def test_a_profile_that_states_no_licence_and_no_evidence_says_so(tmp_path: File
             for name, why in ASKED.items():
                 assert f"No {name}" in text and why in text
         assert "What profiles do not state" in client.get("/report.md?since=all").text
+
+
+def test_a_vendor_without_a_list_is_told(tmp_path: FilePath) -> None:
+    file = tmp_path / "acme.yaml"
+    page = "{source: docs.acme, verified: 2026-11, none: Some <b>data</b>.}"
+    file.write_text(
+        f"id: acme\ntitle: Acme\nhosts: [a.test]\ndocumented: [{page}]\n"
+        "rules: [{id: a, action: observe}]\n"
+    )
+    with serving(tmp_path, TELEMOCK_PROFILES=str(file)) as served, sign_in(served) as client:
+        rules, report = (client.get(path).text for path in ("/profiles", "/report?since=all"))
+        for text in (rules, report):
+            assert "he vendor publishes no list of what is sent" in text
+            assert "Some &lt;b&gt;data&lt;/b&gt;." in text
+        assert "(docs.acme, 2026-11)" in report and "seen but not documented" not in report

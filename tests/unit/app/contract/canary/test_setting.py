@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.canary.setting import POD, canaries
+from app.contract.canary.setting import POD, SOURCES, canaries
 from app.contract.canary.spec import Canary, Spec
 from app.contract.settings import SettingError
 
@@ -44,3 +44,10 @@ def test_a_file_of_a_run(tmp_path: Path) -> None:
     for wrong in ("f", "none"):
         with pytest.raises(SettingError, match=r"TELEMOCK_CANARY is '.*', expected pod, or a file"):
             canaries(str(tmp_path / wrong), {})
+
+
+def test_all_sources_of_a_pod_are_declared() -> None:
+    """By these a metric counts."""
+    found = canaries(POD, {**ENVIRON, "NODE_NAME": "n-1", "POD_SERVICE_ACCOUNT": "default"})
+    assert found is not None
+    assert tuple(dict.fromkeys(one.source for one in found.canaries)) == SOURCES

@@ -8,7 +8,7 @@ import pytest
 
 from app.contract.masking import bounds
 from app.contract.masking.masker import Masker
-from app.contract.names import METRICS
+from app.contract.metrics import METRICS
 from app.contract.record import REASONS
 from app.contract.rules import RuleSet
 from tests.layered import field

@@ -1,12 +1,13 @@
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from app.contract.canary.setting import canaries
 from app.contract.canary.spec import Spec
-from app.run.canary import kernel, plant
+from app.run.canary import facts, kernel, plant
 from app.run.canary.plant import CORE, Planted, planted, token
 
 
@@ -58,6 +59,42 @@ def test_what_the_kernel_refuses_is_said() -> None:
         assert "machine id" not in found.planted
         assert "MAC address" in found.not_planted
         assert not {"machine id", "working directory"} & {c.source for c in found.canaries}
+
+
+@pytest.fixture
+def interfaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Two, in the place of this machine's, and loopback, which has no address."""
+    network, files = tmp_path / "net", []
+    for name, mac in (
+        ("eth0", "02:42:ac:11:00:02"),
+        ("lo", "00:00:00:00:00:00"),
+        ("wlan0", "3c:22:fb:00:aa:01"),
+    ):
+        (network / name).mkdir(parents=True)
+        (network / name / "address").write_text(mac + "\n")
+        files.append(network / name / "address")
+    monkeypatch.setattr(facts, "_NETWORK", network)
+    return files
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it needs root")
+def test_each_interface_has_an_address_that_nobody_has(interfaces: list[Path]) -> None:
+    with planted(["x"], {}) as found:
+        assert "MAC address" not in found.not_planted, found.not_planted
+        spec = spec_of(found)
+        macs = [c.values[0] for c in spec.canaries if c.source == "MAC address"]
+        real = [c.values[0] for c in spec.canaries if c.source == "MAC address (real)"]
+        assert real == ["02:42:ac:11:00:02", "3c:22:fb:00:aa:01"]
+        assert len(set(macs)) == 2 and all(re.fullmatch("02(:[0-9a-f]{2}){5}", m) for m in macs)
+        seen = subprocess.run(
+            ["cat", *map(str, interfaces)],
+            preexec_fn=lambda: kernel.become(found.steps),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert seen == [macs[0], "00:00:00:00:00:00", macs[1]]
+    assert interfaces[0].read_text() == "02:42:ac:11:00:02\n"
 
 
 @pytest.mark.usefixtures("no_kernel")
