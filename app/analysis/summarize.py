@@ -19,7 +19,7 @@ import zstandard
 from app.analysis.final_report import LOG_FILES, Summary, markdown
 from app.analysis.rows import LogRows
 from app.analysis.tally import Tally
-from app.client.source import ClientError, connect, known_papers
+from app.client.source import ClientError, connect
 from app.contract.files import PRIVATE_DIR, tighten, write_whole
 from app.contract.instant import iso
 from app.contract.names import (
@@ -35,7 +35,7 @@ from app.escape import json_text, paragraphs, plain
 from app.report import build as reports
 from app.report.build import Report
 from app.report.coverage import Gap
-from app.report.papers import Paper, PaperOf, no_paper
+from app.report.papers import Paper, PaperOf, known_papers, no_paper
 from app.settings import Settings, load
 from app.store import Scope, StoreError
 

@@ -22,9 +22,9 @@ from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
 from app.report.compare import Comparison
-from app.report.coverage import Gap, profile_refused
+from app.report.coverage import Gap
 from app.report.outgoing import outgoing
-from app.report.papers import Papers
+from app.report.papers import Papers, known_papers
 from app.report.sides import Reading
 from app.settings import CLUSTER, Settings
 from app.store import LIMIT, CaptureQuery, Decoders, FieldRow, Page, Scope, Store
@@ -211,22 +211,6 @@ class StoreSource:
 
     def decoders(self) -> Decoders:
         return self._papers[0].known.decoders
-
-
-def known_papers(
-    profiles: Sequence[str | Path], added: Path | None
-) -> tuple[Papers, Sequence[Gap]]:
-    """The papers of these profiles, which are in use, and of those that captures name. None, and
-    why, if a file is refused: it may be meant in place of one that would be found."""
-    from app.profiles.compile import load  # slow to load, and only reports need it
-    from app.profiles.known import KnownProfiles, folders
-    from app.profiles.problems import ProfileError
-
-    try:
-        good = load(profiles).good.values() if profiles else ()
-    except ProfileError as e:
-        return Papers(KnownProfiles((), ())), (profile_refused(str(e)),)
-    return Papers(KnownProfiles(good, folders(added))), ()
 
 
 class _Page(msgspec.Struct):

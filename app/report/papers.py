@@ -5,13 +5,15 @@ themselves.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.report.classes import profiles_word
+from app.report.coverage import Gap, profile_refused
 from app.store.classes import ProfileClasses
 
 if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the API
@@ -128,6 +130,10 @@ class Papers:
         """Those in use, and of the others those that are named."""
         return [*self.in_use, *named(profiles, self.in_use, self.find)]
 
+    def titles(self, profiles: Iterable[str]) -> list[tuple[str, str]]:
+        """Of those that `of` has: id and title."""
+        return [(paper.profile, paper.title) for paper in self.of(profiles)]
+
     @cached_property
     def word(self) -> ProfileClasses:
         return profiles_word(self.find)
@@ -137,6 +143,22 @@ def named(profiles: Iterable[str], in_use: Iterable[Paper], find: PaperOf) -> li
     """The papers of these profiles that are not in use."""
     others = {*profiles} - {paper.profile for paper in in_use}
     return [paper for id in sorted(others) if (paper := find(id))]
+
+
+def known_papers(
+    profiles: Sequence[str | Path], added: Path | None
+) -> tuple[Papers, Sequence[Gap]]:
+    """The papers of these profiles, which are in use, and of those that captures name. None, and
+    why, if a file is refused: it may be meant in place of one that would be found."""
+    from app.profiles.compile import load  # slow to load, and only reports need it
+    from app.profiles.known import KnownProfiles, folders
+    from app.profiles.problems import ProfileError
+
+    try:
+        good = load(profiles).good.values() if profiles else ()
+    except ProfileError as e:
+        return Papers(KnownProfiles((), ())), (profile_refused(str(e)),)
+    return Papers(KnownProfiles(good, folders(added))), ()
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:

@@ -228,7 +228,7 @@ async def fields(
     return render(
         request, "fields.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
         count=len(found), profile=profile, text=text, page=number, pages=pages,
-        profiles=[(p.id, p.title) for p in runtime.rules.profiles],
+        profiles=runtime.papers.titles(one.profile for one in found),
     )  # fmt: skip
 
 

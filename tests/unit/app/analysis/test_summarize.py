@@ -12,11 +12,11 @@ import pytest
 import zstandard
 
 from app.analysis.summarize import lines, log_files, main, summarize
-from app.client.source import known_papers
 from app.contract.names import FILE_STORE
 from app.contract.record import LINE_CAP
 from app.logs.files import LogFiles, request_log
 from app.report.build import build
+from app.report.papers import known_papers
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming, spliced
 from tests.unit.app.analysis.test_rows import records
