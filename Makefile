@@ -98,7 +98,7 @@ ci-runners: $(VENV) ## what ci/ holds on real runners (act, gitlab-ci-local), an
 	  tests/unit/app/gate/test_statement.py tests/unit/app/run/test_outputs.py
 
 .PHONY: attacks
-attacks: $(VENV) ## attack a sidecar of 192 MiB in 40 ways, and print how it fared (root: also past CONNECT)
+attacks: $(VENV) ## attack a sidecar of 192 MiB in 50 ways, and print how it fared (root: also past CONNECT)
 	$(BIN)/python -m tests.bench.attacks
 
 # Root is needed for network namespaces. wrk, nginx and haproxy are used where they are installed.

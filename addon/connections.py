@@ -10,7 +10,6 @@ from typing import Any, cast
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.app_client.profiles import Profiles
 from addon.arrive.direct import DirectConnection
@@ -28,9 +27,10 @@ from addon.mitm.modes import brought, destination_of, named_the_proxy
 from addon.mitm.next_layer import choose
 from addon.mitm.relay import LineSource, Relay
 from addon.options import Options
+from addon.outbound import Outbound
 from addon.record.capture import DETAIL_CAP, Capture
 from addon.record.ship import Shipper
-from addon.target.dns import Address, Destinations, NotConnected, why
+from addon.target.dns import Address, Destinations, why
 from addon.target.first_bytes import Verdict, Wait, named_in
 from addon.tls.ca import Held
 from app.contract.actions import Kind
@@ -70,6 +70,7 @@ class Connections:
         self.memory = memory
         self.dns = dns
         self.authority = authority
+        self.outbound = Outbound(options, dns, self.names)
         self._io = io
         self.proven = Proven(options.ca_dir) if options.redirected else None
         if self.proven:
@@ -78,7 +79,6 @@ class Connections:
         self._lines: dict[str, list[LineSource]] = {}  # the same
         self.line_cap = options.body_cap
         self._met: dict[connection.Client, Met] = {}  # mitmproxy's, until they end
-        self._asked_for: dict[str, Address] = {}  # by server, while it is connected to
 
     def client_connected(self, client: connection.Client) -> None:
         if brought(client):
@@ -161,15 +161,7 @@ class Connections:
         """Decides again with the body."""
         self.exchanges.settle(exchange)
         if exchange.forwarded:
-            self.lead_out(exchange, flow)
-
-    def lead_out(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        """Reaches the real host through the egress proxy, if there is one."""
-        if self.options.egress and exchange.has_profile:
-            # A Server of its own: others of the same client may be answered by the mock.
-            flow.server_conn = connection.Server(
-                address=flow.server_conn.address, via=("http", self.options.egress.address)
-            )
+            self.outbound.lead_out(exchange, flow)
 
     def unrouted(self, exchange: Exchange, error: str) -> Reply | None:
         return self.exchanges.unrouted(exchange, error)
@@ -229,36 +221,6 @@ class Connections:
         self._client(direct).error = REASON[bound]
         if direct.exchange is not None:
             direct.exchange.reason = REASON[bound]
-
-    async def server_connect(self, data: ServerConnectionHookData) -> None:
-        address, egress = data.server.address, self.options.egress
-        if address is None or address in (self.options.app_address, egress and egress.address):
-            return
-        host, port = address[0], address[1]
-        try:
-            found = await self.dns.find(host, port, past_hosts_file=self.names(host))
-        except NotConnected as e:
-            data.server.error = f"{e.reason}: {e}"
-            raise exceptions.AddonHalt from None  # mitmproxy's own check would say it vaguely
-        if found != (host, port):
-            self._asked_for[data.server.id] = (host, port)
-            data.server.address = found
-        if data.client.alpn == b"h2" and not data.client.tls and not data.server.tls:
-            data.server.alpn = b"h2"  # its client knew that it speaks HTTP/2 without TLS
-
-    def http_connect_upstream(self, connect: http.HTTPFlow) -> None:
-        """Authenticates the CONNECT request to the egress proxy."""
-        if self.options.egress and self.options.egress.authorization:
-            connect.request.headers["proxy-authorization"] = self.options.egress.authorization
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        # mitmproxy reuses a connection for a request whose address stands here: the host's name.
-        # It forbids the change on an open connection, where it would usually be a lie.
-        if asked_for := self._asked_for.pop(data.server.id, None):
-            data.server.__dict__["address"] = asked_for
-
-    def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        self._asked_for.pop(data.server.id, None)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         self._meet(data.context, 0).tls = data.ssl_conn

@@ -51,7 +51,8 @@ class Sidecar:
         self.exchanges = exchanges
         self.connections = connections
         self._close = close
-        self.addons = [connections, exchanges]  # mitmproxy calls their hooks, too
+        # mitmproxy calls their hooks, too.
+        self.addons = [connections, connections.outbound, exchanges]
 
     # If a hook raised, mitmproxy would forward the request to the vendor, who must not see it. So
     # these two answer in any case.
@@ -200,7 +201,7 @@ class Sidecar:
         return self.connections.fails_closed(names_of(exchange.seen))
 
     def _forward(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
-        self.connections.lead_out(exchange, flow)
+        self.connections.outbound.lead_out(exchange, flow)
         self.exchanges.extract_version(exchange)
         exchange.asked = now()
         flow.request.stream = exchange.sent.add

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST = 128  # connections held: some 1 MB, and a third of those that the sidecar allows
 LONGEST_S = 127.0  # after which Linux gives up to connect where nobody answers
-SILENT_S = 1.0  # for the first byte of a client that is refused
+SILENT_S = 5.0  # for the first byte of a client that is refused
 _HANDSHAKE = b"\x16"  # begins a TLS record
 
 

@@ -1,6 +1,6 @@
 """Resolves a host for a connection to it: by TELEMOCK_RESOLVE, else by DNS without /etc/hosts.
 
-Used by `addon.connections` in mitmproxy's `server_connect` hook. In a pod /etc/hosts maps telemetry
+Used by `addon.outbound` in mitmproxy's `server_connect` hook. In a pod /etc/hosts maps telemetry
 hosts to the redirect's dummy addresses, which lead back here; so their names are looked up in DNS
 itself.
 """

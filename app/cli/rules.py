@@ -39,6 +39,7 @@ def check(
     from app.profiles import ProfileError
     from app.profiles.compile import load
     from app.profiles.read import find
+    from app.report.coverage import count
     from app.report.papers import papers_of
     from app.settings import load as load_settings
 
@@ -51,8 +52,7 @@ def check(
             typer.echo(json_of({"ok": False, "problems": found}))
         else:
             typer.echo("\n\n".join(paragraphs(str(p)) for p in e.problems), err=True)
-            count = len(e.problems)
-            typer.echo(f"\n{count} problem{'s' if count > 1 else ''}", err=True)
+            typer.echo(f"\n{count(len(e.problems), 'problem', 'problems')}", err=True)
         raise typer.Exit(FAILED) from None
     papers = papers_of(loaded.written)
     if as_json:
@@ -61,8 +61,8 @@ def check(
         return
     for source, profile, paper in zip(find(sources), loaded.rules.profiles, papers, strict=True):
         hosts = ", ".join(("." if h.suffix else "") + h.name for h in profile.hosts)
-        count = len(profile.rules)
-        typer.echo(plain(f"{source.label}: {profile.id}: {count} rules for {hosts}: right", 2000))
+        rules = count(len(profile.rules), "rule", "rules")
+        typer.echo(plain(f"{source.label}: {profile.id}: {rules} for {hosts}: right", 2000))
         for name, why in paper.asked:
             typer.echo(plain(f"{source.label}: note: no {name}: {why}; add `{name}: …`", 2000))
 

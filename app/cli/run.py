@@ -124,7 +124,7 @@ def run(
             allow=read(allow or ()),
             contract=contract_file,
             stated=Stated(statement, subject or (), key) if statement else None,
-            outputs=Outputs(sarif, junit, markdown),
+            told=Outputs(sarif, junit, markdown),
             mode=mode,
             profiles=profile or (),
             as_json=as_json,

@@ -6,7 +6,7 @@ itself; `addon.arrive.direct` fails connections; the injector checks what an ann
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, cast
 
@@ -101,6 +101,14 @@ class Rehearsed(NamedTuple):
     def fails(self) -> bool:
         """True if it meets connections, not requests."""
         return self.fault in FAILURES
+
+    def is_of(self, profiles: Iterable[Profile]) -> bool:
+        """False if it is of one rule or host that none of these profiles has."""
+        if self.fails:
+            hosts = (host for profile in profiles for host in profile.hosts)
+            return not self.only or any(host.matches(self.only) for host in hosts)
+        rules = {f"{profile.id}/{rule.id}" for profile in profiles for rule in profile.rules}
+        return not self.only or self.only in rules
 
     def of_host(self, host: str) -> HostFault | None:
         """The failure of connections to a profile's host, if they meet one now."""

@@ -91,6 +91,8 @@ def wishes(annotations: Mapping[str, str], settings: InjectSettings) -> Wishes |
         wrong.append(reason("rehearse_value", repr(rehearse)))
     if rehearsed and not rehearsed.fails and mode and mode not in ANSWERED:
         wrong.append(reason("rehearse_mode", mode))
+    if rehearsed and not rehearsed.is_of(profiles):
+        wrong.append(reason("rehearse_only", rehearsed.only))
     own = value(names.ANNOTATION_OWN_CA, "")
     if own and own != APPEND:
         wrong.append(reason("own_ca_value", f"{own!r}, expected {APPEND}"))

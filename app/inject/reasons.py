@@ -69,6 +69,10 @@ REASONS = {
         f"the annotation {names.ANNOTATION_REHEARSE} needs mode mock, and the mode is {{about}}; "
         f"{', '.join(faults.FAILURES)} do not"
     ),
+    "rehearse_only": _skips(
+        f"the annotation {names.ANNOTATION_REHEARSE} is of {{about}} alone, which no profile "
+        "of the pod has: `telemock profiles show PROFILE` lists hosts and rules"
+    ),
     "own_ca_value": _skips(f"the annotation {names.ANNOTATION_OWN_CA} is {{about}}"),
     "canary_value": _skips(f"the annotation {names.ANNOTATION_CANARY} is {{about}}"),
     "resources_value": _skips(f"the annotation {names.ANNOTATION_RESOURCES} is {{about}}"),

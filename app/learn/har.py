@@ -4,52 +4,25 @@ A HAR is hostile: nothing that it names is read or run, each size is bounded, an
 file, the entry, the value and the remedy. Its bodies are as the browser decoded them.
 """
 
-import base64
-import binascii
 import hashlib
-import json
-import math
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from app.contract import body as bodies
-from app.contract.canonical import pairs_of
-from app.contract.names import WEB_PORTS
 from app.contract.record import (
-    HEADER_CAP,
-    QUERY_CAP,
-    REASONS,
-    VALUE_CAP,
-    Body,
     CaptureRecord,
-    Pair,
-    Request,
-    Response,
-    clip,
-    cut,
-    first,
-    short,
-    text,
 )
+from app.learn.har_entry import BadHar, record, told, twice
 from app.profiles.problems import ProfileError, ProfileProblem, shown
 
 FILE_CAP = 64 << 20  # bytes of a HAR
-ENTRY_CAP = 8 << 20  # of one of its entries
 ENTRIES = 20_000
-LAST_YEAR = 2200  # of its times: a record's are nanoseconds, which end in 2262
 _KINDS = 20  # of what an export left out, and letters of one
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
-_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
-_IN_PATH = "/%:@!$&'()*+,;=~"
-_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 # Escapes; first those that are no half of a character. Chrome cuts texts between two halves.
 _ESCAPED = re.compile(
     rb"\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.DOTALL
@@ -59,42 +32,6 @@ _SMALLER = "export less: fewer entries, or without the bodies of answers"
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-
-
-class _Value(msgspec.Struct):
-    name: str
-    value: str | None = ""
-
-
-class _Carried(msgspec.Struct):
-    mimeType: str | None = ""
-    text: str | None = None
-    params: list[_Value] | None = None
-    encoding: str | None = ""
-    comment: str | None = ""
-    file: str | None = msgspec.field(default="", name="_file")
-
-
-class _Asked(msgspec.Struct):
-    method: str
-    url: str
-    httpVersion: str | None = ""
-    headers: list[_Value] = []
-    postData: _Carried | None = None
-
-
-class _Answered(msgspec.Struct):
-    status: int | None = 0
-    statusText: str | None = ""
-    headers: list[_Value] = []
-    content: _Carried | None = None
-
-
-class _Entry(msgspec.Struct):
-    startedDateTime: str
-    request: _Asked
-    time: float | None = 0.0
-    response: _Answered | None = None
 
 
 class _Log(msgspec.Struct):
@@ -118,19 +55,13 @@ class Har(NamedTuple):
     left_out: Counter[str]
 
 
-class _Wrong(Exception):
-    def __init__(self, where: str, value: object, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.where, self.value, self.message, self.hint = where, value, message, hint
-
-
 def read(path: Path, wanted: Callable[[CaptureRecord], bool] = lambda _: True) -> Har:
     """The requests of a HAR in their order, as far as they are `wanted`. Raises ProfileError."""
     label = str(path)
     try:
         data = _bytes(path)
         log = _log(data)
-    except _Wrong as e:
+    except BadHar as e:
         raise _error(label, "", e) from None
     boot = hashlib.sha256(data).hexdigest()[:32]
     found = Har([], Counter())
@@ -138,15 +69,15 @@ def read(path: Path, wanted: Callable[[CaptureRecord], bool] = lambda _: True) -
         found.left_out[f"no request: records of kind {kind[:_KINDS]}"] = count
     for number, raw in enumerate(log.entries):
         try:
-            record = _record(bytes(raw), boot, number, found.left_out)
-        except _Wrong as e:
+            one = record(bytes(raw), boot, number, found.left_out)
+        except BadHar as e:
             raise _error(label, f"log.entries[{number}]", e) from None
-        if record is not None and wanted(record):
-            found.records.append(record)
+        if one is not None and wanted(one):
+            found.records.append(one)
     return found
 
 
-def _error(label: str, entry: str, wrong: _Wrong) -> ProfileError:
+def _error(label: str, entry: str, wrong: BadHar) -> ProfileError:
     where = ".".join(filter(None, (entry, wrong.where))).replace(".[", "[")
     problem = ProfileProblem(label, where, shown(wrong.value), wrong.message, wrong.hint)
     return ProfileError([problem])
@@ -159,11 +90,11 @@ def _bytes(path: Path) -> bytes:
             data = file.read(min(size, FILE_CAP) + 1)
     except OSError as e:
         hint = "check that the file exists and that this user may read it"
-        raise _Wrong("", "", f"cannot be read: {(e.strerror or str(e)).lower()}", hint) from None
+        raise BadHar("", "", f"cannot be read: {(e.strerror or str(e)).lower()}", hint) from None
     if len(data) > FILE_CAP:
-        raise _Wrong("", len(data), f"is larger than {FILE_CAP >> 20} MiB", _SMALLER)
+        raise BadHar("", len(data), f"is larger than {FILE_CAP >> 20} MiB", _SMALLER)
     if data[:2] in (b"\x1f\x8b", b"PK"):
-        raise _Wrong("", data[:2], "is compressed", "unpack it first")
+        raise BadHar("", data[:2], "is compressed", "unpack it first")
     data = data.removeprefix(b"\xef\xbb\xbf")
     return _ESCAPED.sub(_whole, data) if _HALF.search(data) else data
 
@@ -177,18 +108,18 @@ def _log(data: bytes) -> _Log:
         log = msgspec.json.decode(data, type=_Har).log
         _names_once(_names_once(data, "")["log"], "log")
     except msgspec.ValidationError as e:
-        where, message = _told(e)
+        where, message = told(e)
         hint = "a HAR is an object with log.entries, as a browser's network view exports it"
-        raise _Wrong(where, "", message, hint) from None
+        raise BadHar(where, "", message, hint) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
         at = int(found[1]) if (found := re.search(r"\(byte (\d+)\)", str(e))) else 0
         near = data[max(0, at - 10) : at + 20]
         message = f"is not valid JSON: {str(e).removeprefix('JSON is malformed: ')}"
         message += f", near {shown(near.decode('utf-8', 'replace'))}" if near else ""
-        raise _Wrong("", near, message, "export it again, as HAR 1.2 in UTF-8") from None
+        raise BadHar("", near, message, "export it again, as HAR 1.2 in UTF-8") from None
     if (number := len(log.entries)) > ENTRIES:
         message = f"holds {number:,} entries, the limit is {ENTRIES:,}"
-        raise _Wrong("log.entries", number, message, _SMALLER)
+        raise BadHar("log.entries", number, message, _SMALLER)
     return log
 
 
@@ -201,199 +132,5 @@ def _names_once(data: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]
 
     found = msgspec.json.decode(data, type=dict[_Name, msgspec.Raw], dec_hook=hook)
     if len(found) < len(seen):
-        raise _twice(where, Counter(seen))
+        raise twice(where, Counter(seen))
     return {str(name): value for name, value in found.items()}
-
-
-def _twice(where: str, names: Counter[str]) -> _Wrong:
-    (key, _), *_ = names.most_common(1)
-    message = f"the key {shown(key)} stands twice in one object"
-    return _Wrong(where, key, message, "programs take different ones of the two: remove one")
-
-
-def _told(error: msgspec.ValidationError) -> tuple[str, str]:
-    """The place in msgspec's words as a path of ours, and what is wrong there."""
-    message, _, place = str(error).partition(" - at `$")
-    return place.rstrip("`").lstrip("."), message[:1].lower() + message[1:]
-
-
-def _record(raw: bytes, boot: str, number: int, left_out: Counter[str]) -> CaptureRecord | None:
-    entry = _entry(raw)
-    url = _url(entry.request.url)
-    if url.scheme not in _SCHEMES:
-        left_out["no http: a request to another kind of address"] += 1
-        return None
-    if not _METHOD.fullmatch(entry.request.method):
-        hint = "a method is a word such as GET"
-        raise _wrong("request.method", entry.request.method, "is no HTTP method", hint)
-    posted = entry.request.postData
-    request = _request(entry.request, url)
-    answer = entry.response
-    response = None
-    if answer is not None and answer.status:
-        response = _response(answer)
-    record = CaptureRecord(
-        boot=boot, seq=number + 1, kind="exchange", time_ns=_time(entry.startedDateTime),
-        duration_ns=_duration(entry.time), request=request, response=response,
-        answered_by="upstream" if response else "",
-    )  # fmt: skip
-    parts = (("request", posted), ("response", answer.content if answer else None))
-    for part, of in parts:
-        if of is not None and of.file:
-            left_out[f"not read: the {part}'s body is in a file beside the HAR"] += 1
-    return record
-
-
-def _wrong(where: str, value: object, message: str, hint: str) -> _Wrong:
-    return _Wrong(where, value, f"{shown(value)} {message}", hint)
-
-
-def _entry(raw: bytes) -> _Entry:
-    if len(raw) > ENTRY_CAP:
-        message = f"is larger than {ENTRY_CAP >> 20} MiB"
-        raise _Wrong("", len(raw), message, "leave this entry out, or the body of its answer")
-    try:
-        found = json.loads(raw, object_pairs_hook=_once)
-    except _Wrong:
-        raise
-    except (ValueError, RecursionError) as e:  # a number of 5,000 digits, nesting without end
-        raise _Wrong("", "", f"cannot be read: {e}", "export it again") from None
-    try:
-        return msgspec.convert(found, _Entry)
-    except msgspec.ValidationError as e:
-        where, message = _told(e)
-        value = _at(found, where)
-        hint = "see HAR 1.2, or export it again"
-        raise _Wrong(where, value, f"{shown(value)}: {message}", hint) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _twice("", Counter(name for name, _ in pairs))
-    return found
-
-
-def _at(found: Any, where: str) -> Any:
-    """The value at a place such as `request.headers[3].name`; None for a missing one."""
-    for step in re.findall(r"[^.\[\]]+", where):
-        if isinstance(found, dict):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-    return found
-
-
-def _url(written: str) -> SplitResult:
-    hint = "a URL is https://HOST/PATH; remove the entry if it is none of the product's"
-    try:
-        url = urlsplit(text(written))
-        if url.scheme not in _SCHEMES:
-            return url
-        host = (url.hostname or "").rstrip(".")
-        if not host.isascii():
-            host = host.encode("idna").decode()
-        if not _HOST.fullmatch(host) or len(host) > 253 or url.port == 0:
-            raise ValueError
-    except ValueError:
-        raise _wrong("request.url", written, "is not a URL with a host", hint) from None
-    return url._replace(netloc=host)
-
-
-def _request(asked: _Asked, url: SplitResult) -> Request:
-    scheme = _SCHEMES[url.scheme]
-    port = urlsplit(text(asked.url)).port or WEB_PORTS[scheme]
-    headers, more = clip(_headers(asked.headers), HEADER_CAP)
-    query, beyond = clip(pairs_of(url.query), QUERY_CAP)
-    body = None
-    if posted := asked.postData:
-        if posted.text is None and posted.params:
-            form = urlencode([(text(p.name), text(p.value or "")) for p in posted.params])
-            posted.text, posted.mimeType = form, posted.mimeType or _FORM
-        body = _body(posted, "request.postData")
-        headers = _typed(headers, posted.mimeType)
-    path = quote(url.path or "/", safe=_IN_PATH)
-    return Request(
-        method=asked.method,
-        scheme=scheme,
-        host=url.netloc,
-        port=port,
-        path=cut(path, VALUE_CAP),
-        query=query,
-        http_version=short(asked.httpVersion or ""),
-        headers=headers,
-        left_out=more + beyond,
-        body=body,
-    )
-
-
-_FORM = "application/x-www-form-urlencoded"
-
-
-def _response(answer: _Answered) -> Response:
-    status = answer.status or 0
-    if not 100 <= status <= 999:
-        hint = "a status has three digits"
-        raise _wrong("response.status", status, "is no HTTP status", hint)
-    headers, more = clip(_headers(answer.headers), HEADER_CAP)
-    body = None
-    if answer.content:
-        body = _body(answer.content, "response.content")
-        headers = _typed(headers, answer.content.mimeType)
-    return Response(
-        status=status,
-        reason=short(answer.statusText or ""),
-        headers=headers,
-        left_out=more,
-        body=body,
-    )
-
-
-def _headers(given: list[_Value]) -> list[Pair]:
-    """Without HTTP/2's own (`:path`), which Chrome lists too."""
-    return [
-        (text(one.name), text(one.value or "")) for one in given if not one.name.startswith(":")
-    ]
-
-
-def _typed(headers: list[Pair], kind: str | None) -> list[Pair]:
-    if not kind or first(headers, "content-type"):
-        return headers
-    return [*headers, ("content-type", cut(text(kind), VALUE_CAP))]
-
-
-def _body(of: _Carried, where: str) -> Body:
-    # telemock's own export says in a comment what HAR has no member for.
-    said = text(of.comment or "")
-    notes = said.split(", ")
-    if said.startswith("withheld: "):
-        why = said.removeprefix("withheld: ")
-        reason = next((id for id, says in REASONS.items() if says == why), "unmaskable")
-        return Body(size=1, withheld=reason)
-    raw = text(of.text or "").encode()
-    if of.encoding == "base64" or notes[0] == "base64":
-        try:
-            raw = base64.b64decode(raw, validate=True)
-        except (binascii.Error, ValueError):
-            hint = "remove `encoding` if it is plain text, or export it again"
-            value = shown(of.text)
-            raise _Wrong(f"{where}.text", of.text, f"{value} is not base64", hint) from None
-    body = bodies.whole(raw)
-    body.truncated |= "cut" in notes
-    return body
-
-
-def _time(written: str) -> int:
-    try:
-        at = datetime.fromisoformat(written)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        if at.year > LAST_YEAR:
-            raise ValueError
-        return max(0, int(at.timestamp() * 1_000_000) * 1000)
-    except (ValueError, OverflowError):
-        hint = "write 2026-01-31T12:00:00.000Z"
-        raise _wrong("startedDateTime", written, "is not a time", hint) from None
-
-
-def _duration(ms: float | None) -> int:
-    return int(min(ms, 1e9) * 1e6) if ms and math.isfinite(ms) and ms > 0 else 0

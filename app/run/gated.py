@@ -15,11 +15,13 @@ from app.contract.actions import Mode
 from app.escape import as_json as json_of
 from app.gate import statement
 from app.report.coverage import Gap
-from app.run import beside, confine, gate, summary, transparent
+from app.run import beside, confine, gate, outputs, summary, transparent
 from app.run.allowed import Allowed, Entry
-from app.run.outputs import Outputs, Run, write
+from app.run.outputs import Outputs, Run
 from app.run.perform import WAIT_SECONDS, Performed, performed, say
 from app.settings import Settings
+
+_NO_OUTPUTS = Outputs()
 
 
 class Stated(NamedTuple):
@@ -38,7 +40,7 @@ def gated(
     allow: Sequence[Entry] = (),
     contract: Path | None = None,
     stated: Stated | None = None,
-    outputs: Outputs | None = None,
+    told: Outputs = _NO_OUTPUTS,
     mode: Mode | None = None,
     profiles: Sequence[str] = (),
     as_json: bool = False,
@@ -53,6 +55,7 @@ def gated(
         from app.gate import contract_file
 
         planned, text = contract_file.read_with_text(contract)
+    outputs.check(told)
     if stated and stated.key:
         statement.check_key(stated.key)
     program = shutil.which(command[0]) if stated and not stated.subjects and command else None
@@ -82,10 +85,10 @@ def gated(
         )
     ended_ns = time.time_ns()
     _print(found, judged, as_json=as_json)
-    if outputs and any(outputs):
+    if any(told):
         endpoints = [one.key for one in planned.endpoints] if planned else []
         run = Run(str(contract or command[0]), endpoints, found.began_ns, ended_ns)
-        write(outputs, judged, run, text)
+        outputs.write(told, judged, run, text)
     if stated:
         from app.run import predicate
 

@@ -11,6 +11,7 @@ from app.contract.files import write_to
 from app.contract.instant import iso
 from app.gate.result import Checked, GateKind, Violation
 from app.report.coverage import listed
+from app.run.child import RunError
 from app.run.gate import GateOutcome, sentence
 
 
@@ -30,6 +31,13 @@ class Run(NamedTuple):
     planned: list[tuple[str, str, str]]
     began_ns: int
     ended_ns: int
+
+
+def check(to: Outputs) -> None:
+    """Raises RunError where a file cannot be: to know it before a command runs."""
+    for form, path in to._asdict().items():
+        if path and not path.parent.is_dir():
+            raise RunError(f"--{form} {path}: there is no {path.parent}\n\nhint: mkdir makes it")
 
 
 def write(to: Outputs, judged: GateOutcome, run: Run, contract: str = "") -> None:

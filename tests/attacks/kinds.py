@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.attacks import lines
 from tests.attacks.framed import (
     BOMB,
     PING,
@@ -270,4 +271,13 @@ ATTACKS = (
            ("websocket",)),
     Attack("WebSocket: 100,000 small messages",
            lambda lab: messages(lab, frame(b"hello", masked=True, first=0x82) * 2000, 50)),
+    Attack("lines: 8 without end", lines.endless),
+    Attack("lines: a million empty ones", lines.empty, quick=True),
+    Attack("lines: 500 that come byte by byte", lines.drops),
+    Attack("lines: 1,200 halves of 60 KB", lines.half_lines, ("connections", "held")),
+    Attack("lines: 600 TLS connections that say nothing", lines.silence, ("connections",)),
+    Attack("lines: 64 MiB of NUL and escapes", lines.odd_characters),
+    Attack("lines: 1,200 halves, and no more is sent", lines.half_closed),
+    Attack("lines: 64 MiB of pairs in TLS, each a secret", lines.pairs),
+    Attack("lines: 500 that are perhaps requests", lines.perhaps_http),
 )  # fmt: skip

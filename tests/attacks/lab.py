@@ -22,6 +22,7 @@ from tests.waiting import wait_for
 LIMIT = 192 * memory.MIB  # of the sidecar's container, in the pod
 SLOWEST_S = 1.0  # that the well-behaved client may wait
 DIRECT = "127.0.0.2"
+LINES, LINES_AT, LINES_PORT = "lines.example", "127.0.0.3", 61833  # what is no HTTP goes there
 PLENTY = b"p" * (256 * 1024)
 PATHS = ("hang", "header", "cut", "fields", "interim", "extension", "trailers", "download",
          "websocket", "bomb")  # fmt: skip
@@ -39,6 +40,12 @@ RULES = r.Bundle(
                     rule("body", "/body", match={"body": (r.Value("kind", "equals", "x"),)}),
                     *(rule(path, f"/{path}", "observe") for path in PATHS),
                 ),
+            ),
+            r.Profile(
+                id="lines",
+                title="Lines",
+                hosts=(r.Host(LINES, ports=(LINES_PORT,)),),
+                rules=(r.Rule("lines", "mock", decoders=("pairs",)),),
             ),
         ),
         etag="test",
@@ -84,7 +91,8 @@ class Lab:
             f"{HOST}:444=127.0.0.1:{self.never.getsockname()[1]}",
         }
         if self.direct:
-            told["TELEMOCK_LOOPBACK"] = f"{DIRECT}={HOST}"
+            told["TELEMOCK_LOOPBACK"] = f"{DIRECT}={HOST},{LINES_AT}={LINES}"
+            told["TELEMOCK_PORTS"] = f"{LINES}:{LINES_PORT}"
         self.sidecar = Sidecar(
             directory / "sidecar", RULES, group.enter if group else None, **told, **environ
         )

@@ -35,8 +35,9 @@ from tests.serving import Served, serving
 
 FILTERS = (
     "host:cdn.cribl.io", "version>=4.16 -status:2xx", "version>=4.18 version<5", "action:mock",
-    "field:lic", "field:nobody_sent_it", "outcome:failed", "status:503", "pod:worker-42*",
-    "namespace:team-3", '"worker-42"', '"nothing like it"', "since:2026-09-22 until:2026-09-23",
+    "field:lic", "field:nobody_sent_it", "class:licence", "class:contact",
+    "outcome:failed", "status:503", "pod:worker-42*", "namespace:team-3", '"worker-42"',
+    '"nothing like it"', "since:2026-09-22 until:2026-09-23",
 )  # fmt: skip
 # Name -> address, and the target of the server's time in ms, None without one.
 VIEWS = {

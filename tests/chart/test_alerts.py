@@ -64,7 +64,8 @@ CASES = [
         {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "_x15 1x10"},
         {f'{SENSITIVE}{{{APP},telemock_profile="cribl",telemock_class="contact"}}': "7x30"},
         {**APP_LABELS, "telemock_profile": "cribl", "telemock_class": "contact"},
-        "A product of the profile cribl sends a new field about a person or a secret (contact).",
+        "A product of the profile cribl sends a field about a person or a secret (contact) "
+        "for the first time.",
     ),
     Case(
         "TelemockNewHost",

@@ -1,5 +1,7 @@
 """A pod whose vendor is having a bad day, by annotation."""
 
+import json
+import subprocess
 from typing import NamedTuple
 
 import pytest
@@ -8,7 +10,7 @@ from app.contract import names
 from app.contract.faults import FAILURES
 from tests.e2e.cluster import Cluster, status_of, until
 from tests.e2e.conftest import Cribl
-from tests.e2e.release import Release
+from tests.e2e.release import TELEMOCK, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -104,3 +106,27 @@ def test_a_failure_of_connections_ends_by_itself(
         "the vendor is back",
         pause=1,
     )
+
+
+def test_a_pod_under_a_rehearsal_is_judged_by_one_without(
+    cluster: Cluster, release: Release, cribl: Cribl
+) -> None:
+    often = {"TELEMETRY_SECONDS": "1"}
+    cribl.start("as-usual", env=often)
+    cribl.start("judged", annotations={"rehearse": "refused until 1h"}, env=often)
+    for name in ("as-usual", "judged"):
+        of_pod = {"workload": f"{cribl.namespace}/{name}"}
+        until(
+            lambda of_pod=of_pod: len(release.captures(**of_pod)) > 3,
+            f"{name} has sent for a while",
+        )
+    pods = [f"--{n}={cribl.namespace}/{p}" for n, p in (("pod", "judged"), ("usual", "as-usual"))]
+    done = subprocess.run(
+        [TELEMOCK, "rehearse", *pods, "--json"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["fault"], row["judgement"]["outcome"]) == ("refused until 1h", "degraded")
+    assert "prints trouble" in row["judgement"]["because"]
+    assert any("ECONNRESET" in line for line in row["judgement"]["lines"])
+    assert row["evidence"]["attempts"] > 3

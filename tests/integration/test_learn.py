@@ -107,4 +107,7 @@ def test_two_commands_lead_to_a_profile_that_keeps_the_client_content(
     lines = bench.telemock(tmp_path, "captures", "list", "--action", "mock", "--json").stdout
     versions = {json.loads(line).get("product_version", "") for line in lines.splitlines()}
     right = version(client) if client.version == "package" else SENT["version"]
+    if client.id == "python/huggingface":  # its User-Agent names who uses it, and then itself
+        assert f"it was {right}." in text
+        right = SENT["version"]
     assert versions - {""} == {right}, text

@@ -63,8 +63,8 @@ class Lab:
         self.sidecar: Sidecar = self.namespace.inside(
             Sidecar, directory / "one", rules,
             TELEMOCK_UPSTREAM_CA=str(ca),
-            TELEMOCK_RESOLVE=f"{HOST}:{PORT}=127.0.0.1:{REAL}",
-            **{"TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}",
+            **{"TELEMOCK_RESOLVE": f"{HOST}:{PORT}=127.0.0.1:{REAL}",
+               "TELEMOCK_LOOPBACK": f"127.0.0.2={HOST}",
                "TELEMOCK_PORTS": f"{HOST}:{PORT},{HOST}:4319"} | more,
         )  # fmt: skip
 

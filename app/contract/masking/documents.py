@@ -1,18 +1,17 @@
-"""The masking of documents: JSON, JSON and base64 JSON in strings, forms, and plain text.
+"""The masking of documents: JSON, and JSON and base64 JSON in strings.
 
 Used by the masking of one record. Only what is masked changes: every other byte of a document stays
 as it came.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
 
 from app.contract import body as bodies
 from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK
-from app.contract.masking.naming import NAMING, VALUED, groups, named
+from app.contract.masking.forms import Forms
+from app.contract.masking.naming import NAMING, VALUED
 from app.contract.masking.spans import (
     Edit,
     applied,
@@ -28,8 +27,7 @@ from app.contract.masking.spans import (
 )
 from app.contract.masking.spelling import How, called
 from app.contract.masking.sweep import hides
-from app.contract.masking.values import Unreadable, Values, raw, readable
-from app.contract.record import text
+from app.contract.masking.values import Unreadable, raw, readable
 
 _NAME = 64  # characters of a text that may be a name
 _CUT = called("mask", "what was cut")
@@ -39,7 +37,6 @@ _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
 _SECRET = 13  # characters of a number, or of a field's name, that may be a secret
 _LONG = re.compile(f"[^,\\]]{{{_SECRET}}}")
 _NO_NAME = frozenset("=*?&%,;()<>{}\n")
-_NO_FORM = re.compile(rb"[\"'<{\s]")  # what a form has only encoded
 # The tokens of JSON, and of what careless senders write instead: NaN, Infinity, undefined.
 _TOKENS = re.compile(
     r'(?:[\s\[\]{},:]++|"(?:[^"\\]++|\\.)*+"|-?(?:[0-9][0-9.eE+-]*+|NaN|Infinity)'
@@ -53,7 +50,7 @@ _SCALAR = re.compile(r'("(?:[^"\\]++|\\.)*+")|([^\s\[\]{},:"]++)', re.DOTALL)
 _SEAM = " \t \n \t "  # between cut JSON and what completes it
 
 
-class Documents(Values):
+class Documents(Forms):
     """Of one record."""
 
     cut_at = -1  # where a string begins that was cut
@@ -281,70 +278,6 @@ class Documents(Values):
         if new != value:
             edits.append(Edit(at, end, quoted(new)))
 
-    def nested(self, value: str, depth: int = 0, cut: bool = False) -> str:
-        """A text value, masked in all that it carries; of one that was `cut` the beginning of a
-        secret at its end goes too."""
-        raise NotImplementedError
-
-    def plain(self, value: str) -> str:
-        if self.names.empty(value):
-            return value
-        data = value.encode("utf-8", "surrogatepass")
-        new = self.names.replace(data, self.text_secret)
-        return value if new == data else text(new)
-
-    def form(self, data: bytes) -> bytes:
-        """A body's fields."""
-        written = data.decode("utf-8", "surrogateescape")
-        masked = self.fields(written, self.names.body.meaning).encode("utf-8", "surrogateescape")
-        # A form in name only, such as cut JSON with a `=` in it.
-        if _NO_FORM.search(masked) and self.names.maybe(masked):
-            return self.names.replace(masked, self.text_secret)
-        return masked
-
-    def fields(
-        self, written: str, meaning: Callable[[str], How | None], depth: int = 0, cut: bool = False
-    ) -> str:
-        """Fields whose value changed are written anew, the others stay as they came."""
-        fields = written.split("&")
-        last = len(fields) - 1 if cut else -1
-        said = [f.partition("=") for f in fields]
-        among = groups([unquote_plus(name) for name, _, _ in said]) if last else ()
-        hows = named(among, lambda i: unquote_plus(said[i][2]), self.names.meaning)
-        for i, (name, equals, value) in enumerate(said):
-            plain = unquote_plus(value)
-            how = meaning(unquote_plus(name)) or hows.get(i)
-            if equals and plain and how != "keep":
-                if ";" in value and not how and (new := self._semicolons(value, meaning, depth)):
-                    fields[i] = f"{name}={new}"
-                    continue
-                new = self.secret(how, plain) if how else self.nested(plain, depth, i == last)
-                if new != plain:
-                    fields[i] = f"{name}={_requoted(new, value)}"
-            elif not equals and name:
-                new = self.nested(plain_name := unquote_plus(name), depth, i == last)
-                if new != plain_name:
-                    fields[i] = _requoted(new, name)
-        return "&".join(fields)
-
-    def _semicolons(self, written: str, meaning: Callable[[str], How | None], depth: int) -> str:
-        """The same for who takes `;` for the end of a field, too; "" where that finds no name."""
-        found = [field.partition("=") for field in written.split(";")]
-        hows = [meaning(unquote_plus(name)) if equals else None for name, equals, _ in found]
-        if not any(how not in (None, "keep") for how in hows):
-            return ""
-        fields = []
-        for (name, equals, value), how in zip(found, hows, strict=True):
-            last = value if equals else name
-            plain = unquote_plus(last)
-            if not plain or how == "keep":
-                new = plain
-            else:
-                new = self.secret(how, plain) if how else self.nested(plain, depth)
-            said = last if new == plain else _requoted(new, last)
-            fields.append(name + equals + said if equals else said)
-        return ";".join(fields)
-
     def foreign(self, node: Any, depth: int) -> Any:
         """A document of which nobody knows which part of a message it stands for: pairs may be
         those of a query or headers."""
@@ -363,12 +296,6 @@ class Documents(Values):
     def _beside(self, name: str, value: Any, depth: int) -> Any:
         how = self.names.meaning(name)
         return self.foreign(value, depth + 1) if how is None else self.leaf(how, value)
-
-
-def _requoted(new: str, old: str) -> str:
-    """The field encoded, with spaces as the old one had them."""
-    how = quote if "%20" in old and "+" not in old else quote_plus
-    return how(new, safe="*", errors="surrogateescape")
 
 
 def _odd(written: str) -> bool:

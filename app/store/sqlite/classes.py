@@ -5,9 +5,15 @@ person's word is one row by field, which the reader lays over the detectors'.
 """
 
 import sqlite3
+from collections.abc import Iterable
+from typing import Any
 
-from app.store import SaidClass
-from app.store.classes import ClassWords, ProfileClasses, class_of
+from app.contract.classes import members
+from app.store import OTHER, SaidClass
+from app.store.classes import Classed, ClassWords, ProfileClasses, class_of
+
+_FIELDS = 3_000  # of an inventory that is looked through for one page
+_ENDPOINTS = 200  # with a class, which a condition names
 
 # Step 10 of the schema; `telemock_class` is `told`.
 #
@@ -65,3 +71,39 @@ def is_said(connection: sqlite3.Connection, field: int) -> bool:
     """True of a field whose class is a person's word."""
     sql = "SELECT 1 FROM said_class WHERE field_id=? AND class<>''"
     return connection.execute(sql, (field,)).fetchone() is not None
+
+
+def with_class(
+    connection: sqlite3.Connection, classes: ClassWords, names: Iterable[str]
+) -> tuple[Any, ...]:
+    """A condition on facets, with its values: the endpoints that a field of such a class was seen
+    at, and those of which not every field is listed. "1" where the inventory is too large to tell
+    soon, or endpoints were over its limits; "0" where there is none."""
+    (fields, others) = connection.execute(
+        "SELECT (SELECT count(*) FROM field), EXISTS (SELECT 1 FROM endpoint WHERE host=?)",
+        (OTHER,),
+    ).fetchone()
+    if others or fields > _FIELDS:
+        return ("1",)
+    wanted = {id for name in names for id in members(name)}
+    found = {
+        tuple(of)
+        for *of, path, id in connection.execute(
+            "SELECT DISTINCT profile, host, method, route, path, class FROM seen"
+            " JOIN field ON field.id=field_id JOIN endpoint ON endpoint.id=endpoint_id"
+        )
+        if classes.over((of[0], of[1], of[2], of[3]), path, Classed(id, "", 0.0)).id in wanted
+    }
+    found.update(connection.execute(
+        "SELECT profile, host, method, route FROM observed JOIN endpoint ON endpoint.id=endpoint_id"
+        " WHERE others>0"
+    ))  # fmt: skip
+    if not found:
+        return ("0",)
+    if len(found) > _ENDPOINTS:
+        return ("1",)
+    each = ",".join(["(?,?,?,?)"] * len(found))
+    return (
+        f"(profile, host, method, route) IN (VALUES {each})",
+        *(name for of in sorted(found) for name in of),
+    )

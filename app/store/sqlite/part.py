@@ -95,7 +95,7 @@ class SqlitePart:
 
     def _add(self, reader: Reader, ids: Sequence[int]) -> None:
         sums = Sums()
-        for id, line in reader.lines(ids):
+        for id, line in reader.lines.each(ids):
             record = decode(line)
             sums.add(record, facts(record, self._decoders(record.profile, record.rule)), id)
             self.read += 1

@@ -6,12 +6,11 @@ and `+` make SQLite scan a roll-up by its time, not by the index for dropping.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
 import msgspec
-import zstandard
 
 from app.contract.presence import Presence
 from app.store import (
@@ -37,16 +36,14 @@ from app.store.facts import HOUR, missing
 from app.store.filter import FROM_RECORDS, matcher
 from app.store.sqlite import classes
 from app.store.sqlite.accounts import account_of
-from app.store.sqlite.repeated_lines import keep, whole
+from app.store.sqlite.kept_lines import KeptLines
 from app.store.sqlite.rollup import EVENT, SENDER, TRAFFIC, Rollup
 from app.store.sqlite.search import i64, search
 
 _PAGE = 16 << 20  # bytes of records after which a page ends, whatever its limit
-_FORMS = 512  # forms cached, some 2 KB each
 # Time for a page that no index can fill: of the first, and of those behind a cursor.
 _FIRST_S, _ON_S = 0.08, 2.0
 _STRETCH = 500  # captures read whatever the time
-_RECORD = "SELECT dictionary_id, record, seq, time_ns FROM capture WHERE id=?"
 _DIMENSIONS = {"profile": "endpoint.profile"}  # columns that two tables have
 
 
@@ -55,8 +52,7 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
-        self._forms: dict[int, bytes] = {}
+        self.lines = KeptLines(connection)
         self.profiles = NO_WORDS.profiles  # the profiles' words on classes
         self.said: ClassWords | None = None  # all words, where the file has none
 
@@ -99,14 +95,16 @@ class Reader:
             size = min(2 * size, max(query.limit, _STRETCH))
 
     def _page(self, query: CaptureQuery, until: float) -> Page:
-        found, reached = search(self.connection, query, until)
+        by_class = any(term.name == "class" for term in query.terms)
+        words = self.words() if by_class else NO_WORDS
+        found, reached = search(self.connection, query, until, words)
         more = len(found) > query.limit or reached is not None
         found = found[: query.limit]
         behind = reached or (found[-1] if found else None)
         last = query.cursor if behind is None else cursor(query.order, *behind)
         records, size = [], 0
         for n, (_, id) in enumerate(found):
-            records.append(self._record(id))
+            records.append(self.lines.of(id))
             size += len(records[-1])
             if size > _PAGE and n + 1 < len(found):
                 last, more = cursor(query.order, *found[n]), True
@@ -134,7 +132,7 @@ class Reader:
                     "hint: `captures list --json` has them whole; give more before the -"
                 )
             row = rows[0] if rows else None
-        return self._line(*row) if row else None
+        return self.lines.unpacked(*row) if row else None
 
     def traffic(self, scope: Scope, by: Sequence[Dimension], hours: int) -> list[TrafficRow]:
         traffic, where, values = _rows_of(TRAFFIC, scope, "endpoint.profile")
@@ -290,51 +288,6 @@ class Reader:
             " FROM boot ORDER BY first_ns, id"
         )
         return [_boot(*row) for row in rows]
-
-    def lines(self, ids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-        """Without those that are gone."""
-        for id in ids:
-            row = self.connection.execute(_RECORD, (id,)).fetchone()
-            if row is not None:
-                yield id, self._line(*row)
-
-    def _record(self, id: int) -> bytes:
-        return self._line(*self.connection.execute(_RECORD, (id,)).fetchone())
-
-    def _line(self, dictionary: int, record: bytes, seq: int, time_ns: int) -> bytes:
-        if dictionary < 0:
-            return whole(self._form(-dictionary), seq, time_ns, record)
-        line = self._decompressor(dictionary).decompress(record)
-        return line if line.isascii() else _repaired(line)
-
-    def _form(self, number: int) -> bytes:
-        line = self._forms.get(number)
-        if line is None:
-            dictionary, packed = self.connection.execute(
-                "SELECT dictionary_id, line FROM form WHERE id=?", (number,)
-            ).fetchone()
-            line = self._decompressor(dictionary).decompress(packed)
-            keep(self._forms, number, line, _FORMS)
-        return line
-
-    def _decompressor(self, dictionary: int) -> zstandard.ZstdDecompressor:
-        found = self._decompressors.get(dictionary)
-        if found is None:
-            row = self.connection.execute(
-                "SELECT data FROM dictionary WHERE id=?", (dictionary,)
-            ).fetchone()
-            data = zstandard.ZstdCompressionDict(row[0]) if row else None
-            found = self._decompressors[dictionary] = zstandard.ZstdDecompressor(data)
-        return found
-
-
-def _repaired(line: bytes) -> bytes:
-    """The line as valid UTF-8: until 2026-11-29 invalid fields were stored as they came."""
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return line.decode("utf-8", "replace").encode()
-    return line
 
 
 def _scope(scope: Scope, profile: str, table: str = "") -> tuple[str, list[Any]]:

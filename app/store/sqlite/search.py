@@ -14,9 +14,11 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from app.store import LIMIT, OTHER, CaptureQuery, QueryError, Term
+from app.store.classes import NO_WORDS, ClassWords
 from app.store.cursors import Place as _Place
 from app.store.cursors import read as _cursor
 from app.store.filter import FROM_RECORDS, ORDERED, TEXT, ended, statuses
+from app.store.sqlite.classes import with_class
 from app.store.versions import version_key
 
 _NEAR = 20_000  # captures scanned in the order of arrival, before the facets' index is used
@@ -34,12 +36,15 @@ class FoundPlaces(NamedTuple):
     reached: _Place | None = None
 
 
-def search(connection: sqlite3.Connection, query: CaptureQuery, until: float) -> FoundPlaces:
-    """Ends about `until` (monotonic) where no index helps. Raises QueryError."""
+def search(
+    connection: sqlite3.Connection, query: CaptureQuery, until: float, words: ClassWords = NO_WORDS
+) -> FoundPlaces:
+    """Ends about `until` (monotonic) where no index helps. Of `class` it finds the captures of the
+    endpoints that have it. Raises QueryError."""
     if not 1 <= query.limit <= LIMIT:
         raise QueryError(f"limit is {query.limit}, expected 1 to {LIMIT}")
     behind = None if query.cursor is None else _cursor(query.cursor, query.order)
-    facets, names = _facets(connection, query)
+    facets, names = _facets(connection, query, words)
     if facets == _NONE:
         return FoundPlaces([])
     times, values = _times(query)
@@ -190,7 +195,9 @@ def _times(query: CaptureQuery) -> tuple[str, list[Any]]:
     return where, values
 
 
-def _facets(connection: sqlite3.Connection, query: CaptureQuery) -> tuple[str, list[Any]]:
+def _facets(
+    connection: sqlite3.Connection, query: CaptureQuery, words: ClassWords = NO_WORDS
+) -> tuple[str, list[Any]]:
     """Builds the condition on facets, "" for any, _NONE if none can fit."""
     where: list[str] = []
     values: list[Any] = []
@@ -221,6 +228,8 @@ def _facets(connection: sqlite3.Connection, query: CaptureQuery) -> tuple[str, l
             also(f"{'NOT ' * term.negated}({condition})", *given)
         elif term.name == "outcome":
             also(*_ended(connection, term))
+        elif term.name == "class" and not term.negated:
+            also(*with_class(connection, words, term.values))
     return _NONE if _NONE in where else " AND ".join(where), values
 
 

@@ -120,7 +120,7 @@ def test_what_is_not_stated_is_a_note_and_no_error(telemock: Telemock, place: Pa
         "id: acme\ntitle: Acme\nhosts: [a.test]\nrules: [{id: a, action: observe}]\n"
     )
     done = telemock("rules", "check", "acme.yaml")
-    assert done.code == 0 and "acme.yaml: acme: 1 rules for a.test: right\n" in done.out
+    assert done.code == 0 and "acme.yaml: acme: 1 rule for a.test: right\n" in done.out
     for name in ("licence", "evidence"):
         assert f"acme.yaml: note: no {name}: it is not stated" in done.out
     told = json.loads(telemock("rules", "check", "acme.yaml", "--json").out)

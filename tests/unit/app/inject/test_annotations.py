@@ -93,6 +93,14 @@ def test_rehearse_is_wrong(value: str) -> None:
     assert refused(rehearse=value) == ["rehearse_value"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["dropped cribl.io until 2h", "hang cribl/none until 2h", "hang none/telemetry until 2h"],
+)
+def test_a_rehearsal_of_what_no_profile_has(value: str) -> None:
+    assert refused(rehearse=value) == ["rehearse_only"]
+
+
 @pytest.mark.parametrize("mode", ["observe", "block"])
 def test_a_rehearsal_needs_answers_to_put_faults_over(mode: str) -> None:
     assert refused(rehearse="500 until 2h", mode=mode) == ["rehearse_mode"]

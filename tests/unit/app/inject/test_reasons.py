@@ -155,6 +155,9 @@ GIVEN: dict[str, tuple[Callable[[], Injection], str]] = {
     "rehearse_value": (
         annotated(rehearse="500"), "is '500', expected a fault, then one rule's PROFILE/RULE"
     ),
+    "rehearse_only": (
+        annotated(rehearse="dropped a.example until 2h"), "is of a.example alone, which no profile"
+    ),
     "rehearse_mode": (
         annotated(rehearse="500 until 2h", mode="block"), "needs mode mock, and the mode is block"
     ),

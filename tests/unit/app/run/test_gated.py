@@ -7,6 +7,7 @@ from app.gate.statement import StatementError
 from app.profiles import ProfileError
 from app.run.child import RunError
 from app.run.gated import Stated, gated
+from app.run.outputs import Outputs
 from app.settings import load
 
 
@@ -26,5 +27,7 @@ def test_a_wrong_contract_key_or_command_is_told_before_anything_runs(settings, 
         gated(command, settings, stated=Stated(tmp_path / "s.json", (), file))
     with pytest.raises(RunError, match="no command"):
         gated([], settings)
+    with pytest.raises(RunError, match=r"--junit .*: there is no .*/none\n\nhint: "):
+        gated(command, settings, told=Outputs(junit=tmp_path / "none" / "x"))
     assert not ran.exists()
     assert not settings.data.exists()

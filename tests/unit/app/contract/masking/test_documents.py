@@ -117,22 +117,6 @@ def test_base64_keeps_its_alphabet_and_its_end(end: str, pad: int, url: bool) ->
     assert new.rstrip("=") == coded("***").rstrip("=") and ("=" in new) <= bool(end)
 
 
-@pytest.mark.parametrize(
-    ("form", "left"),
-    [
-        ("a=%41+b&lic=x&c", "a=%41+b&lic=***&c"),
-        ("user[lic]=x&lic[]=y&b=1", "user[lic]=***&lic[]=***&b=1"),
-        ("user%5Blic%5D=x&b=1", "user%5Blic%5D=***&b=1"),
-        ('data=%7B%22lic%22%3A%22x%22%2C%22n%22%3A1.10%7D&b=1',
-         'data=%7B%22lic%22%3A%22***%22%2C%22n%22%3A1.10%7D&b=1'),
-        ("kept=lic%3Dx&license_count=1&password_policy=a", ""),
-        ('{"lic":"a=b&c"', '{"lic":"***"'),
-    ],
-)  # fmt: skip
-def test_a_form(form: str, left: str) -> None:
-    assert Opening(NAMES, None).form(form.encode()).decode() == (left or form)
-
-
 def test_what_lies_deep_is_masked_whole() -> None:
     assert masked('{"lic":1,"a":' + "[" * 100 + "1]" * 1 + "]" * 99 + "}").count("***") == 2
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from app.store import SaidClass
-from app.store.classes import class_of
-from app.store.sqlite import schema
-from app.store.sqlite.classes import told
-from app.store.sqlite.schema import open_writer
+from app.store import SaidClass, filter
+from app.store.classes import NO_WORDS, ClassWords, class_of
+from app.store.sqlite import classes, ids, schema
+from app.store.sqlite.classes import told, with_class
+from app.store.sqlite.reader import Reader
+from app.store.sqlite.schema import open_reader, open_writer
 from app.store.sqlite.store import SqliteStore
-from tests.records import T0
+from tests.records import T0, exchange, incoming
 
 
 def test_fields_of_an_older_schema_get_their_classes(
@@ -46,3 +47,54 @@ def test_fields_of_an_older_schema_get_their_classes(
 def test_told_is_the_class_part_by_part() -> None:
     of = class_of("query.user", "string", "")
     assert [told("query.user", "string", "", n) for n in range(3)] == list(of)
+
+
+MAIL, PLAIN = ("cribl", "a.test", "GET", "/r"), ("cribl", "b.test", "GET", "/r")
+
+
+def fill(path: Path, left_out: int = 0) -> None:
+    store = SqliteStore(path)
+    plain = exchange(2, host="b.test", route="/r", query=[("n", "1")], headers=[])
+    assert plain.request
+    plain.request.left_out = left_out
+    store.write(incoming(
+        exchange(1, host="a.test", route="/r", query=[("mail", "a@b.test")], headers=[]), plain,
+    ))  # fmt: skip
+    store.close()
+
+
+def test_a_class_is_looked_for_where_the_inventory_has_it(tmp_path: Path) -> None:
+    fill(tmp_path / "store.sqlite")
+    connection = open_reader(tmp_path / "store.sqlite")
+    words = ClassWords.of_people({(*PLAIN, "query.n"): "secret", (*MAIL, "query.mail"): "text"})
+    try:
+        assert with_class(connection, NO_WORDS, ["contact"])[1:] == MAIL
+        assert with_class(connection, NO_WORDS, ["personal", "usage"])[1:] == (*MAIL, *PLAIN)
+        assert with_class(connection, words, ["secret"])[1:] == PLAIN
+        assert with_class(connection, words, ["contact"]) == ("0",)
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
+        assert Reader(connection).captures(filter.read("class:secret")).items == []
+        assert [one for one in statements if "FROM capture" in one] == []
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("bound", ["fields", "endpoints", "others", "unlisted"])
+def test_it_is_looked_for_everywhere_where_the_inventory_may_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    if bound == "others":
+        monkeypatch.setattr(ids, "ENDPOINTS", 1)
+    fill(tmp_path / "store.sqlite", left_out=int(bound == "unlisted"))
+    if bound in ("fields", "endpoints"):
+        monkeypatch.setattr(classes, f"_{bound.upper()}", 0)
+    connection = open_reader(tmp_path / "store.sqlite")
+    try:
+        found = with_class(connection, NO_WORDS, ["contact"])
+        assert found[1:] == ((*MAIL, *PLAIN) if bound == "unlisted" else ())
+        assert found[0] != "0"
+        (line,) = Reader(connection).captures(filter.read("class:contact")).items
+        assert b"a@b.test" in line
+    finally:
+        connection.close()

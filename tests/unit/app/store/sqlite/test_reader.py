@@ -6,17 +6,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
-from app.contract.record import Body, CaptureRecord, Workload, decode, encode
+from app.contract.record import Body, Workload, decode
 from app.store import CaptureQuery, Scope
 from app.store.facts import DAY
 from app.store.sqlite.reader import Reader
 from app.store.sqlite.schema import open_reader
 from app.store.sqlite.store import SqliteStore
-from tests.records import BOOT, T0, decoded, exchange, incoming
+from tests.records import T0, exchange, incoming
 
 
 @pytest.fixture
@@ -125,15 +124,3 @@ def test_a_page_ends_when_it_is_large(
             query = replace(query, cursor=page.next)
     assert [len(one) for one in found] == [6, 6, 2]
     assert sorted(n for one in found for n in one) == list(range(1, 15))
-
-
-def test_what_an_older_version_kept_comes_back_as_json(tmp_path: Path) -> None:
-    """That version looked at no text of fields that it did not know."""
-    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
-        line = encode(exchange(7))[:-1] + b',"z\xff":"\xed\xa0\xbd","fine":"\xc3\xa9"}'
-        store.write([decoded(line, exchange(7)), *incoming(exchange(8))])
-        kept = store.capture(f"{BOOT}-7")
-        assert kept is not None
-        assert msgspec.json.decode(kept)["fine"] == "é"
-        assert msgspec.json.decode(kept, type=CaptureRecord) == exchange(7)
-        assert kept in store.captures(CaptureQuery()).items
