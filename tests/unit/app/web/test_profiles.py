@@ -37,6 +37,7 @@ def test_a_profile_that_captures_name_is_shown_as_not_in_use(tmp_path: FilePath)
         served.runtime.store.write(incoming(
             exchange(1, profile="calico", rule="usage", query=query, namespace="edge"),
             exchange(2, profile="../<b>", rule="usage"), exchange(3, profile="cribl"),
+            exchange(4, profile="calico", rule="", product_version="9", namespace="edge"),
         ))  # fmt: skip
         text = client.get("/profiles").text
         shown = re.findall(r'<h2 id="profile-([^"]+)">.*?</h2>\s*(<p class="sub">[^<]+</p>)?', text)
@@ -45,7 +46,7 @@ def test_a_profile_that_captures_name_is_shown_as_not_in_use(tmp_path: FilePath)
         assert took and "Switched off by" in text and "anonymous Calico version number" in text
         report = client.get("/report?since=all").text
         assert "anonymous Calico version number" in report
-        for path in ("/fields", "/versions", "/workloads?since=all"):
+        for path in ("/fields", "/versions?profile=calico", "/workloads?since=all"):
             assert re.search('<option value="calico"[^>]*>[^<]*Calico', client.get(path).text)
         field = {"profile": "calico", "host": "cdn.cribl.io", "method": "GET",
                  "route": "/telemetry/index.html", "field": "query.guid"}  # fmt: skip
