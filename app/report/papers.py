@@ -119,7 +119,7 @@ class Papers:
     def __init__(self, known: "KnownProfiles") -> None:
         self.known = known
         self.in_use = papers_of(one.written for one in known.in_use)
-        self._found: dict[str, Paper | None] = {paper.profile: paper for paper in self.in_use}
+        self._found = {paper.profile: paper for paper in self.in_use}
 
     def find(self, profile: str) -> Paper | None:
         if profile not in self._found and (found := self.known.find(profile)):

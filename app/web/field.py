@@ -142,10 +142,8 @@ async def field(
             if (row.profile, row.host, row.method, row.route) == wanted[:4]
         ]
         sketches = runtime.store.sketches(profile) if visitor.namespaces is None else []
-        entry = next(
-            (e for e in entries(rows, runtime.papers.of([profile]), sketches) if e.key == wanted),
-            None,
-        )
+        papers = runtime.papers.of(row.profile for row in rows)
+        entry = next((e for e in entries(rows, papers, sketches) if e.key == wanted), None)
         if entry is None:
             raise PageError(
                 404,
