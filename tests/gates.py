@@ -36,8 +36,8 @@ os.chdir(folder)
 for at in ("/run", "/var/spool"):
     subprocess.run(["mount", "-t", "tmpfs", "none", at], check=True)
 for at in ("/run/dbus", "/run/user/0", "/run/systemd/resolve", "/run/systemd/journal", "/run/nscd",
-           "/run/avahi-daemon", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs",
-           "/var/spool/postfix/maildrop"):
+           "/run/systemd/userdb", "/run/avahi-daemon", "/var/spool/cron/crontabs",
+           "/var/spool/cron/atjobs", "/var/spool/postfix/maildrop"):
     os.makedirs(at)
 kept = []
 def serve(sock):
@@ -50,7 +50,8 @@ def serve(sock):
                     socket.send_fds(taken, [b"x"], [taken.fileno()])
     threading.Thread(target=hand_over, daemon=True).start()
 def bound(family, kind, to):
-    sock = socket.socket(family, kind); sock.bind(to); kept.append(sock)
+    sock = socket.socket(family, kind); kept.append(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); sock.bind(to)
     if isinstance(to, str) and not to.startswith("\\0"): os.chmod(to, 0o777)
     return sock
 for name in ("stream", "docker.sock", "containerd.sock", "agent.1", "S.gpg-agent", "S.dirmngr"):
@@ -62,12 +63,15 @@ for name in ("/run/dbus/system_bus_socket", "/run/user/0/bus", "/run/user/0/wayl
 serve(bound(socket.AF_UNIX, socket.SOCK_SEQPACKET, f"{folder}/packets"))
 bound(socket.AF_UNIX, socket.SOCK_DGRAM, f"{folder}/datagrams")
 bound(socket.AF_UNIX, socket.SOCK_DGRAM, "/run/systemd/journal/dev-log")
+for name in (b"\\0\\xff\\xfehelper", b"\\0tele\\0mock"):
+    bound(socket.AF_UNIX, socket.SOCK_DGRAM, name)
 slow = bound(socket.AF_UNIX, socket.SOCK_STREAM, f"{folder}/slow"); slow.listen(0)
 while True:
     one = socket.socket(socket.AF_UNIX); one.setblocking(False); kept.append(one)
     if one.connect_ex(f"{folder}/slow"): break
 serve(bound(socket.AF_INET, socket.SOCK_STREAM, ("0.0.0.0", 9001)))
 bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 9002))
+bound(socket.AF_INET, socket.SOCK_DGRAM, ("0.0.0.0", 9003))
 bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.53", 53))
 VICTIM = '''
 import ctypes, signal, socket

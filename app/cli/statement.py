@@ -54,5 +54,5 @@ def verify(
         rows = [["signed", signed], *(["about", one] for one in about)]
         rows += [[name, str(says.get(name, ""))] for name in ("says", "command", "finishedOn")]
         sys.stdout.write(text_table(["", ""], rows))
-    if says.get("verdict") != "passed":
+    if not statement.passed(says):
         raise typer.Exit(FAILED)

@@ -30,7 +30,7 @@ def descendants(pid: int) -> list[int]:
     found = children(pid)
     for each in found:  # grows while it is read
         found += children(each)
-    return [one for one in found if _lives(one)]
+    return [one for one in found if lives(one)]
 
 
 def children(pid: int) -> list[int]:
@@ -43,7 +43,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     try:
         said = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

@@ -137,6 +137,17 @@ def read(path: Path, key: Path | None = None) -> Read:
     return Read(found, signed_by, len(envelope.signatures))
 
 
+def passed(predicate: Mapping[str, Any]) -> bool:
+    """True of a gate that passed by its verdict, with no fact beside it that says otherwise."""
+    coverage = predicate.get("coverage", {})
+    return (
+        predicate.get("verdict") == "passed"
+        and isinstance(coverage, Mapping)
+        and coverage.get("complete", True) is True
+        and not any((coverage.get("gaps"), predicate.get("sent"), predicate.get("violations")))
+    )
+
+
 def _signed_by(envelope: "Envelope", path: Path, of: Path) -> str:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key

@@ -16,6 +16,7 @@ from app.run.seccomp import Question
 
 _LONGEST = 128  # of an address
 _INT = 0xFFFFFFFF
+_CONTROLS = 65_536  # bytes of control messages that are looked into
 _MESSAGES = 1024  # that the kernel takes of one sendmmsg
 # Where port and address are, and the size of the latter.
 _INTERNET = {socket.AF_INET: (2, 4, 4), socket.AF_INET6: (2, 8, 16)}
@@ -29,6 +30,7 @@ class Wanted(NamedTuple):
     fd: int
     addresses: list[bytes]
     flags: int = 0
+    steered: bool = False  # a send takes a way of its own; see seccomp.message_steers
     # Of a new socket: family, type, protocol; of an option: level and option.
     kind: tuple[int, int, int] = (0, 0, 0)
 
@@ -55,6 +57,16 @@ def read(call: Question) -> Wanted:
             size = min(size & 0xFFFFFFFF, _LONGEST)
             return os.pread(memory, size, at) if at and size else b""
 
+        def steered_at(at: int) -> bool:
+            """Of a struct msghdr's control messages."""
+            size = struct.calcsize(word)
+            found = os.pread(memory, 2 * size, at + 4 * size).ljust(2 * size, b"\0")
+            controls, length = struct.unpack(f"=2{word[1]}", found)
+            if not controls or not length:
+                return False
+            return length > _CONTROLS or _steered(os.pread(memory, length, controls), word)
+
+        steered = False
         match name:
             case "socket":
                 return Wanted(name, -1, [], kind=(given[0], given[1], given[2]))
@@ -68,13 +80,30 @@ def read(call: Question) -> Wanted:
                 found, flags = [address(given[4], given[5])], given[3]
             case "sendmsg":
                 found, flags = [name_at(given[1])], given[2]
+                steered = steered_at(given[1])
             case _:
                 step = 32 if word == "=I" else 64
                 count = min(given[2] & 0xFFFFFFFF, _MESSAGES)
-                found, flags = [name_at(given[1] + n * step) for n in range(count)], given[3]
+                heads = [given[1] + n * step for n in range(count)]
+                found, flags = [name_at(head) for head in heads], given[3]
+                steered = any(map(steered_at, heads))
     finally:
         os.close(memory)
-    return Wanted(name, fd, [one for one in dict.fromkeys(found) if one], flags)
+    return Wanted(name, fd, [one for one in dict.fromkeys(found) if one], flags, steered)
+
+
+def _steered(controls: bytes, word: str) -> bool:
+    """`controls` are of struct cmsghdr: size, level, type, then data to the next word."""
+    head = struct.Struct(f"{word}ii")
+    at = 0
+    while at + head.size <= len(controls):
+        size, level, kind = head.unpack_from(controls, at)
+        if size < head.size:
+            break
+        if seccomp.message_steers(level, kind, controls[at + head.size : at + size]):
+            return True
+        at += -(-size // struct.calcsize(word)) * struct.calcsize(word)
+    return False
 
 
 def internet(raw: bytes, family: int = 0) -> tuple[bytes, Address] | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from app.report.coverage import Gap, count, listed
 
-# Files and folders that cron, at, systemd, mail servers and crash reporters act upon.
+# Files and folders that cron, at, systemd, mail servers, crash reporters, the kernel's helpers and
+# timers of the system act upon.
 QUEUES = (
     "/etc/crontab", "/etc/anacrontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily",
     "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron", "/var/spool/cron/crontabs",
@@ -20,6 +21,11 @@ QUEUES = (
     "/var/spool/postfix/maildrop", "/var/spool/exim4/input", "/var/spool/mqueue",
     "/var/spool/mqueue-client", "/var/spool/clientmqueue", "/var/spool/nullmailer/queue",
     "/var/spool/cups", "/var/spool/lpd", "/var/spool/rsyslog", "/var/crash", "/var/spool/abrt",
+    "/var/lib/systemd/coredump", "/var/spool/dma", "/var/spool/smtpd/offline", "/var/spool/fcron",
+    "/var/spool/uucp", "/etc/init.d", "/etc/profile.d", "/etc/modprobe.d", "/run/modprobe.d",
+    "/lib/modprobe.d", "/sbin/modprobe", "/sbin/request-key", "/etc/request-key.d",
+    "/etc/udev/rules.d", "/run/udev/rules.d", "/etc/NetworkManager/dispatcher.d",
+    "/etc/apt/apt.conf.d", "/etc/logrotate.d", "~/.msmtpqueue", "~/.local/share/systemd/user",
 )  # fmt: skip
 _MOST = 2000  # entries of one folder
 _NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "glusterfs", "lustre", "virtiofs")

@@ -85,6 +85,10 @@ class Watch:
         """For a gate: connections that went to the sidecar."""
         return self._interception.led if isinstance(self._interception, Strict) else ()
 
+    def goes_on(self) -> bool:
+        """True while any process lives whose connections the kernel asks about."""
+        return self._interception is not None and self._interception.goes_on()
+
     def stop(self) -> tuple[Counter[Passed], int | None]:
         """The connections that were not led to the sidecar, and the number of those that were:
         None if the kernel was not asked."""

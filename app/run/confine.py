@@ -20,6 +20,7 @@ _SCOPED = 6  # the ABI (Linux 6.12) that needs no rule on files, which forbids t
 _LINKS = 2  # the ABI (5.19) that can leave renames alone
 _SIGNALS = 1 << 1
 _MAKE_BLOCK, _REFER = 1 << 11, 1 << 13
+_KERNEL_LOG = Path("/dev/kmsg")
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW,
 # SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP
@@ -89,7 +90,7 @@ def _restrict(rules: bytes, allowed: int = 0) -> None:
 
 def _close_settings() -> None:
     """The kernel starts programs that its settings name (core_pattern, modprobe, release_agent),
-    outside of any filter."""
+    outside of any filter; and its log is read by who may send it on."""
     os.unshare(os.CLONE_NEWNS)
     _checked(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
     for path in (Path("/proc/sys"), Path("/sys")):
@@ -100,6 +101,9 @@ def _close_settings() -> None:
             given = _ATTRIBUTES.pack(_READ_ONLY, 0, 0, 0)
             here = ctypes.c_int(_AT_FDCWD)
             _checked(_libc.syscall(_MOUNT_SETATTR, here, place, _AT_RECURSIVE, given, len(given)))
+    if _KERNEL_LOG.exists():
+        flags = ctypes.c_ulong(_MS_BIND)
+        _checked(_libc.mount(b"/dev/null", bytes(_KERNEL_LOG), None, flags, None))
 
 
 def _give_up() -> None:

@@ -34,10 +34,14 @@ _LISTED = 50  # of what was sent, in the text
 # What no question to the kernel sees, said in every statement.
 LIMITS = (
     "what another program of the machine sends because of a file, a pipe or shared memory is not "
-    "seen: schedulers and mail queues are looked at, other files are not",
+    "seen, nor what a device, a terminal or a message queue leads on: schedulers and mail queues "
+    "are looked at, other files are not",
     "what other programs of the machine fetch from a server of the command's is not seen; other "
     "machines cannot reach one",
-    "a program that rewrites the address of a datagram while the kernel asks about it is not seen",
+    "a program that exchanges address or socket of a call while the kernel asks about it is not "
+    "seen, but for TCP to this machine and by the sidecar",
+    "a command can change what telemock recorded of what is allowed: they are one user's files",
+    "who serves what is allowed may pass it on",
     "timing, and the sizes of what is allowed, can carry data",
 )
 

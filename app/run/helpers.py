@@ -2,11 +2,13 @@
 whether that is one of the command's own. Asked by `app.run.interception`.
 """
 
+import ctypes
 import os
 import re
 import socket
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -23,6 +25,9 @@ _SERVICES = re.compile(
     r"|/run/dbus/system_bus_socket|/run/user/\d+/bus|@/tmp/dbus-.*"
     r"|.*/S\.gpg-agent.*|.*/agent\.\d+|/run/user/\d+/(keyring|ssh-agent).*"
 )
+_OPENAT2, _IN_ROOT = 437, 0x10  # on every architecture
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
 _CREDENTIALS = struct.Struct("=iII")
 
 
@@ -41,20 +46,50 @@ def who_listens(peer: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(given)[0])
 
 
-def serving(rows: Iterable[Socket], to: Address) -> set[int]:
+def serving(rows: Iterable[Socket], to: Address, *, shared: bool = False) -> set[int]:
     """The inodes of the sockets that get what is sent to this local address: bound to it, or else
-    to every address."""
+    to every address. `shared`: and to every address, who get it once the others are gone."""
     found = [row for row in rows if row.own[1] == to[1] and row.inode]
     if ip_address(to[0]).is_unspecified:  # any address of this machine
         return {row.inode for row in found}
     exact = {row.inode for row in found if row.own[0] == to[0]}
-    return exact or {row.inode for row in found if ip_address(row.own[0]).is_unspecified}
+    if exact and not shared:
+        return exact
+    return exact | {row.inode for row in found if ip_address(row.own[0]).is_unspecified}
 
 
-def place_of(name: str, process: int) -> Path:
-    """A path of the process's, as we reach it."""
-    start = "root" if name.startswith("/") else "cwd"
-    return Path(f"/proc/{process}/{start}/{name.lstrip('/')}")
+@contextmanager
+def reached(raw: bytes, thread: int) -> Iterator[bytes]:
+    """Gives what to connect to, for the Unix socket that the thread reaches by this address: its
+    links lead where they lead for the thread. Raises OSError."""
+    name = raw[2:]
+    if name[:1] == b"\0":
+        yield name
+        return
+    name = name.partition(b"\0")[0]
+    if not name.startswith(b"/"):
+        root, here = (bytes(Path(f"/proc/{thread}/{of}").readlink()) for of in ("root", "cwd"))
+        name = b"/".join((here.removeprefix(root.rstrip(b"/")), name))
+    root_fd = os.open(f"/proc/{thread}/root", os.O_PATH | os.O_CLOEXEC)
+    try:
+        how = struct.pack("=3Q", os.O_PATH | os.O_CLOEXEC, 0, _IN_ROOT)
+        fd = int(_libc.syscall(_OPENAT2, root_fd, name, how, len(how)))
+    finally:
+        os.close(root_fd)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    try:
+        yield f"/proc/self/fd/{fd}".encode()
+    finally:
+        os.close(fd)
+
+
+def bound_name(peer: socket.socket) -> str:
+    """The name by which the other end's server is bound, as the kernel's tables have it."""
+    name: str | bytes = peer.getpeername()
+    if isinstance(name, bytes):
+        return "@" + name[1:].decode("utf-8", "replace").replace("\0", "@")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def name_in(name: str, process: int) -> str:
@@ -93,6 +128,8 @@ class Own:
         return [pid for pid in processes.descendants(os.getpid()) if pid not in spared]
 
     def has_name(self, name: str, of: int) -> bool:
-        """True if the command's own have the Unix socket that is bound by this name."""
-        inodes = {inode for bound, inode in processes.unix(of) if bound == name and inode}
+        """True if the command's own have the Unix socket that is bound by this name: all of that
+        name, in the network of the process `of` and in ours, as a path is no network's."""
+        rows = {*processes.unix(of), *processes.unix()}
+        inodes = {inode for bound, inode in rows if bound == name and inode}
         return bool(inodes) and self.has(inodes)

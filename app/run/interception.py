@@ -27,20 +27,24 @@ from app.contract.names import REDIRECTED_PORTS
 from app.contract.processes import Address
 from app.contract.record import Endpoint, Program, bracketed
 from app.run import asked, helpers, route, seccomp
-from app.run.later import Later, has_peer
+from app.run.later import Later, has_peer, outcome
 from app.run.seccomp import Notifications, Question
 from app.run.stage import FailingHosts
 
 THREADS = 4  # calls that are answered at once
 NOTED = 1000  # different connections that are kept for the verdict
 _MAPPED = bytes(10) + b"\xff\xff"
-_KNOWN_S = 1.0
 _SETTLED_S = 5.0  # a connection on loopback is made at once
 _TCP = (0, socket.IPPROTO_TCP, 262)  # the last: MPTCP
 _DNS = 53
 _QUIC = 443
 # To these ports a look for the way to an address connects (glibc, Go, musl); nobody listens there.
 _LOOKS = (0, 9, 65535)
+
+# The kernel says the same of a call with these.
+_MISTAKES = (errno.EBADF, errno.ENOTSOCK)
+# Nobody is there, or not for that kind of socket.
+_NOBODY = FileNotFoundError, NotADirectoryError, ConnectionRefusedError
 
 # What became of a connection that did not go to the sidecar.
 (OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
@@ -78,22 +82,31 @@ class Target(NamedTuple):
         return any(port in ports for name, ports in self.more.items() if host in (None, name))
 
 
+class SlowCall(Exception):
+    """A `connect` that ends once this socket, a copy of the caller's, is connected or refused."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+
 class Interception:
     """`own` are our children. `brought` counts connections that were led to the sidecar, `passed`
-    the others that are worth a word, `programs` who made any."""
+    the others that are worth a word; those beyond NOTED as one of each kind."""
+
+    _known_s = 1.0  # how long an answer holds for who sends to an address again and again
 
     def __init__(
         self, notifications: Notifications, target: Target, own: Collection[int] = ()
     ) -> None:
         self._calls, self._target = notifications, target
+        self.goes_on = notifications.in_use
         self.brought = 0
         self.passed: Counter[Passed] = Counter()
-        self.left_out = 0  # of those, beyond NOTED
         self._lock = threading.Lock()
         self._own, self._later = helpers.Own(own), Later()
         # (process, port) -> connected over UDP, which is a look for the way if TCP follows.
         self._looks: dict[tuple[int, int], Passed] = {}
-        # What was answered to who sends to an address again and again, and until when it holds.
+        # What was answered to whom, and until when it holds.
         self._sent: dict[tuple[object, ...], tuple[float, int | None]] = {}
         self._threads = [
             threading.Thread(target=self._serve, name="telemock-connect", daemon=True)
@@ -121,26 +134,45 @@ class Interception:
 
     def _serve(self) -> None:
         for call in self._calls:
-            error = None
             try:
                 error = self._decide(call)
-            except OSError as e:  # the process ended, made a mistake, or is not ours to read
-                if e.errno in (errno.EPERM, errno.EACCES) and self._calls.waits(call):
-                    pid = processes.leader(call.thread)
-                    self._note(UNREADABLE, pid, "an address that may not be read")
-            except (ArithmeticError, ValueError):  # an address of memory that there is not
-                pass
+            except SlowCall as e:
+                threading.Thread(target=self._answer_late, args=(call, e), daemon=True).start()
+                continue
+            except (OSError, ArithmeticError, ValueError) as e:
+                error = self._undecided(call, e)
             if error is None:
                 self._calls.go_on(call)
             else:
                 self._calls.answer(call, error)
+
+    def _answer_late(self, call: Question, slow: SlowCall) -> None:
+        with slow.sock as sock:
+            while (error := outcome(sock, 1.0)) is None and self._calls.waits(call):
+                pass
+        self._calls.answer(call, error or 0)
+
+    def _undecided(self, call: Question, why: Exception) -> int | None:
+        """The process ended, made a mistake, or is not ours to read; or we lack something."""
+        number = why.errno if isinstance(why, OSError) else errno.EFAULT
+        if number in _MISTAKES:
+            return number
+        # Memory that we cannot read there may be all the same (memfd_secret(2)).
+        if number in (errno.EIO, errno.EFAULT):
+            return errno.EFAULT
+        if self._calls.waits(call):
+            pid = processes.leader(call.thread) or call.thread
+            self._note(UNREADABLE, pid, "an address that may not be read")
+        return None
 
     def _decide(self, call: Question) -> int | None:
         """The errno with which the call ends, 0 for success; None if the kernel is to do it.
 
         Raises OSError.
         """
-        given = asked.read(call)
+        return self._judged(call, asked.read(call))
+
+    def _judged(self, call: Question, given: asked.Wanted) -> int | None:
         if given.flags & seccomp.FASTOPEN:
             return errno.EOPNOTSUPP
         if not given.addresses and given.name != "socket":
@@ -157,17 +189,19 @@ class Interception:
         if sends and (known := self._sent.get(key)) and time.monotonic() < known[0]:
             return known[1]
         with asked.copy_of(call, pid, given.fd) as sock:
-            answers = [self._address(sock, pid, raw, sends) for raw in given.addresses]
+            answers = [self._address(sock, pid, raw, sends, call.thread) for raw in given.addresses]
         error = next((error for error in answers if error is not None), None)
-        if sends:
+        if sends and self._known_s:
             if len(self._sent) >= NOTED:
                 self._sent.clear()
-            self._sent[key] = time.monotonic() + _KNOWN_S, error
+            self._sent[key] = time.monotonic() + self._known_s, error
         return error
 
-    def _address(self, sock: socket.socket, pid: int, raw: bytes, sends: bool) -> int | None:
-        if unix := asked.unix(raw):
-            return self._unix(sock, pid, unix)
+    def _address(
+        self, sock: socket.socket, pid: int, raw: bytes, sends: bool, thread: int
+    ) -> int | None:
+        if asked.unix(raw):
+            return self._unix(sock, pid, raw, thread)
         found = asked.internet(raw, sock.family if sends else 0)
         if found is None:
             return None
@@ -181,39 +215,37 @@ class Interception:
             return self._datagrams(sock, pid, to, sends=sends)
         return None  # noted as it was made
 
-    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
+    def _unix(self, sock: socket.socket, pid: int, raw: bytes, thread: int) -> int | None:
         """A server of the command's own is no word worth, and a socket that nobody serves."""
-        whole = helpers.name_in(name, pid)
+        whole = helpers.name_in(asked.unix(raw), thread)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
-            if name.startswith("@") or helpers.place_of(name, pid).exists():
-                self._later.once_connected(
-                    sock,
-                    partial(self._unix_peer, pid, whole),
-                    late=partial(self._unix_late, pid, whole),
-                )
+            self._later.once_connected(
+                sock,
+                partial(self._unix_peer, pid, whole),
+                late=partial(self._unix_late, pid, whole, raw, thread),
+            )
         else:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe, suppress(OSError):
-                probe.connect(
-                    "\0" + name[1:] if name.startswith("@") else bytes(helpers.place_of(name, pid))
-                )
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe, suppress(*_NOBODY):
+                with helpers.reached(raw, thread) as place:
+                    probe.connect(place)
                 self._unix_peer(pid, whole, probe, once=True)
         return None
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
-        bound = peer.getpeername()
-        bound = "@" + bound[1:].decode("utf-8", "replace") if isinstance(bound, bytes) else bound
+        bound = helpers.bound_name(peer)
         listens = helpers.who_listens(peer)
         if self._own.has_process(listens) or self._own.has_name(bound, pid):
             return
         who = f" ({processes.name_of(listens)}, pid {listens})" if listens else ""
-        self._note(self._unix_kind(name), pid, f"{name}{who}", once=once)
+        if kind := self._unix_kind(name, bound):
+            self._note(kind, pid, f"{name}{who}", once=once)
 
-    def _unix_kind(self, name: str) -> str:
-        if name.endswith(helpers.DAEMONS):
+    def _unix_kind(self, name: str, bound: str) -> str:
+        if name.endswith(helpers.DAEMONS) or bound.endswith(helpers.DAEMONS):
             return DAEMON
         return SERVICE if helpers.is_service(name) else LOCAL
 
-    def _unix_late(self, pid: int, name: str, sock: socket.socket) -> None:
+    def _unix_late(self, pid: int, name: str, raw: bytes, thread: int, _: socket.socket) -> None:
         """It was not connected at once."""
 
     def _stream(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int | None:
@@ -224,7 +256,7 @@ class Interception:
         if not dummy and route.is_local(address):
             self._to_this_machine(sock, pid, to)
             return None
-        if _namespace(pid) != _namespace("self"):
+        if namespace(pid) != namespace("self"):
             self._note(OTHER_NETWORK, pid, self._named(to))
             return None
         failing = self._target.failing
@@ -297,7 +329,7 @@ class Interception:
             if serving and not self._own.has(serving):
                 self._note(LOCAL, pid, _written(to), once=True)
             return None
-        if _namespace(pid) != _namespace("self"):
+        if namespace(pid) != namespace("self"):
             self._note(OTHER_NETWORK, pid, self._named(to), once=True)
             return None
         if not sends and port in _LOOKS:
@@ -324,10 +356,9 @@ class Interception:
         with self._lock:
             if once and noted in self.passed:
                 return
-            if noted in self.passed or len(self.passed) < NOTED:
-                self.passed[noted] += 1
-            else:
-                self.left_out += 1
+            if noted not in self.passed and len(self.passed) >= NOTED:
+                noted = Passed(noted.why, Program("", 0), "more than are kept")
+            self.passed[noted] += 1
 
 
 def is_readable(calls: Notifications, expected: Address) -> bool:
@@ -360,7 +391,8 @@ def _listener(address: bytes) -> str:
     return "::ffff:127.0.0.1" if address.startswith(_MAPPED) else "::1"
 
 
-def _namespace(pid: int | str) -> Path:
+def namespace(pid: int | str) -> Path:
+    """Of its network. Raises OSError."""
     return Path(f"/proc/{pid}/ns/net").readlink()
 
 

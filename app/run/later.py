@@ -5,6 +5,7 @@ end sees no end of the connection before.
 """
 
 import os
+import select
 import socket
 import threading
 import time
@@ -87,3 +88,12 @@ def has_peer(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def outcome(sock: socket.socket, seconds: float) -> int | None:
+    """With what a connect ends that was begun; None if it did not within this time."""
+    ends = select.poll()
+    ends.register(sock, select.POLLOUT)
+    if not ends.poll(seconds * 1000):
+        return None
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

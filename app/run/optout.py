@@ -182,6 +182,7 @@ def _runs(
             one = tried(
                 with_args(command, switch.args), settings, variables, profiles=profiles,
                 redirect=options.redirect, wait=options.wait, verbose=options.verbose,
+                by_path=True,
             )  # fmt: skip
             if one.exit_code == _INTERRUPTED:
                 raise KeyboardInterrupt

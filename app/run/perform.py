@@ -155,7 +155,7 @@ def performed(
         variables = _variables(environ, ca, proxy, route is not None, say)
         watch = Watch(route, ours, own, started, planted, servers.need)
         code = wait_for([*command], {**environ, **variables}, watch, output)
-        survivors = descendants.wait(wait, own, say)
+        survivors = descendants.wait(wait, own, say, watch.goes_on)
         passed, brought = watch.stop()
         ended = servers.started and servers.error is None and servers.sidecar.child.ended
         if ended:

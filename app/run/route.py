@@ -2,6 +2,10 @@
 
 import socket
 from ipaddress import ip_address
+from pathlib import Path
+
+# Without these the kernel sends nothing from loopback to anywhere else.
+_LOOPBACK_LEAVES = tuple(Path("/proc/sys/net/ipv4/conf").glob("*/route_localnet"))
 
 
 def source(address: str) -> str | None:
@@ -19,6 +23,14 @@ def is_local(address: str) -> bool:
     """True if the address is one of this machine's: what goes there comes from there."""
     number = ip_address(address)
     return number.is_unspecified or number.is_loopback or source(address) == address
+
+
+def may_lead_on(address: str) -> bool:
+    """True of a local address whose datagrams a rule of the kernel's may lead to another machine
+    where nobody here takes them (a Kubernetes node's ports)."""
+    if not ip_address(address).is_loopback:
+        return True
+    return any(file.read_text().strip() != "0" for file in _LOOPBACK_LEAVES)
 
 
 def is_bound(sock: socket.socket) -> bool:

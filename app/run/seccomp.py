@@ -36,7 +36,10 @@ _PIDFD_THREAD = os.O_EXCL
 _TYPE = 0xF  # of a socket's type: the rest are flags
 # Of sockets that nobody is asked about: a `connect` or a send with an address is.
 _UNIX, _INTERNET, _NETLINK, _CRYPTO = 1, (2, 10), 16, 38
-_PROTOCOLS = (0, 6, 17, 262)  # TCP, UDP, MPTCP
+_MULTIPATH = 262  # TCP by several ways; no socket filter can be put on its servers
+_PROTOCOLS = (0, 6, 17, _MULTIPATH)  # TCP, UDP
+# Of netlink: what another program reads (the audit's sends it on).
+_READ_BY_OTHERS = (2, 9)
 _STREAM, _DATAGRAMS = 1, 2
 
 
@@ -65,6 +68,18 @@ _JOINS = (
     (0, 35), (0, 39), (0, 41), (0, 42), (0, 46), (0, 48),
     (41, 20), (41, 27), (41, 42), (41, 46), (41, 48),
 )  # fmt: skip
+# Level and option by which a socket takes a way of its own, also to an address of this machine:
+# source routes, devices, marks.
+_STEERS = (
+    (0, 4), (0, 50), (1, 25), (1, 36), (1, 62),
+    (41, 6), (41, 50), (41, 54), (41, 55), (41, 57), (41, 59), (41, 76),
+)  # fmt: skip
+# And those of one message, and where in it the number of a device is.
+_MESSAGE_STEERS = {
+    (0, 7): None, (0, 8): 0, (1, 36): None, (41, 2): 16, (41, 3): None, (41, 4): None,
+    (41, 5): None, (41, 50): 16, (41, 54): None, (41, 55): None, (41, 57): None, (41, 59): None,
+}  # fmt: skip
+_LOOPBACK = 1  # the number of its device
 _TYPING = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: types into the shell that started us
 
 
@@ -107,9 +122,9 @@ def code_for(machine: Machine, *, strict: bool = False) -> bytes:
     """The filter: asked about are `connect`, `sendto` with an address, `sendmsg` and `sendmmsg`
     (whose address no filter can see), and `socket` for what is neither TCP nor UDP. A connect
     within a send, and io_uring (which connects without a system call), are refused as by a kernel
-    without them, so programs do without. `strict` asks about joining a group and about servers,
-    too, and refuses what has others send: the kernel's keys (which look up names) and typing into
-    a terminal."""
+    without them, so programs do without. `strict` asks about joining a group, ways of a socket's
+    own, multipath TCP, all of netlink and servers, too, and refuses what has others send: the
+    kernel's keys (which look up names) and typing into a terminal."""
     code = [_op(_LOAD, _ARCH)]
     for arch, calls in machine.abis.items():
         part = _of_abi(calls, strict=strict)
@@ -151,7 +166,7 @@ def _of_abi(calls: Calls, *, strict: bool) -> list[bytes]:
             send_refused,
             ask,
         ]
-    code += _of_socket(calls.socket)
+    code += _of_socket(calls.socket, strict=strict)
     if strict:
         code += _of_strict(calls)
     if calls.multiplexed is not None:
@@ -171,7 +186,7 @@ def _of_strict(calls: Calls) -> list[bytes]:
         typed += [_op(_EQUAL, request, 0, 1), _op(_RETURN, _ERRNO | errno.EIO)]
     code += [_op(_EQUAL, calls.ioctl, 0, len(typed) + 1), *typed, _op(_RETURN, _ALLOW)]
     joins = []
-    for level, option in _JOINS:
+    for level, option in (*_JOINS, *_STEERS):
         joins += [
             _argument(1),
             _op(_EQUAL, level, 0, 3),
@@ -183,11 +198,11 @@ def _of_strict(calls: Calls) -> list[bytes]:
     return [*code, _op(_EQUAL, calls.setsockopt, 0, len(joins) + 1), *joins, _op(_RETURN, _ALLOW)]
 
 
-def _of_socket(number: int) -> list[bytes]:
+def _of_socket(number: int, *, strict: bool) -> list[bytes]:
     """Asks about a socket that is neither TCP nor UDP and may lead out."""
     ask, allow = _op(_RETURN, _NOTIFY), _op(_RETURN, _ALLOW)
     code = [_argument(0)]
-    for family in (_UNIX, _NETLINK, _CRYPTO):
+    for family in (_UNIX, _CRYPTO) if strict else (_UNIX, _NETLINK, _CRYPTO):
         code += [_op(_EQUAL, family, 0, 1), allow]
     code += [
         _op(_EQUAL, _INTERNET[0], 2, 0),
@@ -200,9 +215,13 @@ def _of_socket(number: int) -> list[bytes]:
         ask,
         _argument(2),
     ]
-    for protocol in _PROTOCOLS:
+    for protocol in _PROTOCOLS[: -1 if strict else None]:
         code += [_op(_EQUAL, protocol, 0, 1), allow]
     return [_op(_EQUAL, number, 0, len(code) + 1), *code, ask]
+
+
+def is_multipath(family: int, protocol: int) -> bool:
+    return family in _INTERNET and protocol == _MULTIPATH
 
 
 def leads_out(family: int, kind: int, protocol: int) -> bool:
@@ -227,6 +246,25 @@ def _op(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
 def joins(level: int, option: int) -> bool:
     """True of a socket's option that joins a group of hosts."""
     return (level, option) in _JOINS
+
+
+def steers(level: int, option: int) -> bool:
+    """True of a socket's option that gives it a way of its own."""
+    return (level, option) in _STEERS
+
+
+def message_steers(level: int, kind: int, data: bytes) -> bool:
+    """True of a control message that gives what it is sent with a way of its own."""
+    at = _MESSAGE_STEERS.get((level, kind), -1)
+    if at is None:
+        return True
+    device = data[at : at + 4] if at >= 0 else b""
+    return int.from_bytes(device, sys.byteorder) > _LOOPBACK
+
+
+def has_readers(family: int, protocol: int) -> bool:
+    """True of a netlink socket that other programs of the machine read."""
+    return family == _NETLINK and protocol in _READ_BY_OTHERS
 
 
 def install(*, privileged: bool, strict: bool = False) -> int:
@@ -308,6 +346,12 @@ class Notifications:
     def stop(self) -> None:
         """Ends the iterations. Later calls fail with ENOSYS once `close` was called."""
         os.eventfd_write(self._stop, 1)
+
+    def in_use(self) -> bool:
+        """True while a process has the filter."""
+        now = select.poll()
+        now.register(self._fd, 0)
+        return not now.poll(0)
 
     def waits(self, call: Question) -> bool:
         """True if the caller still waits, so that its thread's id means that thread."""

@@ -25,30 +25,37 @@ from app.run.interception import (
     JOINED,
     LOCAL,
     LOOKUP,
+    OTHER_NETWORK,
     OTHER_SOCKET,
     SERVICE,
     UNREACHED,
     UNRECORDED,
     Interception,
     Passed,
+    SlowCall,
     Target,
+    namespace,
 )
-from app.run.later import has_peer
+from app.run.later import has_peer, outcome
 from app.run.led import Led
 from app.run.seccomp import Notifications, Question
 
 _DNS, _QUIC = 53, 443
 # Who is asked about accounts of this machine has nobody else to ask.
-_ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/.*")
+_ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/[^/]+")
 # Services that look up names for others. Without them the C library does so itself: by files, or
 # by a resolver, which is seen.
 _NAMES = re.compile(r"(/var)?/run/(nscd/.*|systemd/resolve/.*|avahi-daemon/.*)")
-_SYN_SENT = 2
+_AT_ONCE_S = 0.05  # a server on loopback is reached in
+# Nobody serves there; the last: the thread has ended.
+_NONE = (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR, errno.EPROTOTYPE, errno.ESRCH)
 
 
 class Strict(Interception):
     """`own` are our children's processes: talking to them is no business of the command's, but
     for the proxy, whose port is the only one of `target.ours`."""
+
+    _known_s = 0.0  # what is at an address, or a path, may be another thing by then
 
     def __init__(
         self,
@@ -70,18 +77,27 @@ class Strict(Interception):
                     peer = ""
                 self._note(INHERITED, pid, f"{sock.family.name} {peer or 'without a name'}")
 
-    def _decide(self, call: Question) -> int | None:
-        if call.name in ("setsockopt", "listen", "multiplexed"):
-            given, pid = asked.read(call), processes.leader(call.thread)
-            if given.name == "setsockopt":
-                if seccomp.joins(*given.kind[:2]):
-                    self._note(JOINED, pid, "a group of hosts", once=True)
-                return None
-            if given.name == "listen":
-                with asked.copy_of(call, pid, given.fd) as sock:
-                    self._serve_this_machine(sock, pid)
-                return None
-        return super()._decide(call)
+    def _judged(self, call: Question, given: asked.Wanted) -> int | None:
+        if given.steered:
+            return errno.EPERM
+        if given.name == "setsockopt":
+            if seccomp.steers(*given.kind[:2]):
+                return errno.EPERM
+            if seccomp.joins(*given.kind[:2]):
+                pid = processes.leader(call.thread)
+                self._note(JOINED, pid, "a group of hosts", once=True)
+            return None
+        if given.name == "listen":
+            pid = processes.leader(call.thread)
+            with asked.copy_of(call, pid, given.fd) as sock:
+                self._serve_this_machine(sock, pid)
+            return None
+        if given.name == "socket":
+            family, _, protocol = given.kind
+            # As kernels without them say: programs do without.
+            if seccomp.is_multipath(family, protocol) or seccomp.has_readers(family, protocol):
+                return errno.EPROTONOSUPPORT
+        return super()._judged(call, given)
 
     def _serve_this_machine(self, sock: socket.socket, pid: int) -> None:
         """A server of the command's answers this machine alone: others could fetch from it."""
@@ -92,27 +108,28 @@ class Strict(Interception):
         except OSError:  # it has a filter that it locked
             self._note(OTHER_SOCKET, pid, "a server that others may reach")
 
-    def _unix(self, sock: socket.socket, pid: int, name: str) -> int | None:
-        if _NAMES.fullmatch(helpers.name_in(name, pid)):
+    def _unix(self, sock: socket.socket, pid: int, raw: bytes, thread: int) -> int | None:
+        if _NAMES.fullmatch(helpers.name_in(asked.unix(raw), thread)):
             return errno.ECONNREFUSED
         self._own.look(pid)
-        return super()._unix(sock, pid, name)
+        return super()._unix(sock, pid, raw, thread)
 
-    def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
-        if not _ACCOUNTS.fullmatch(name):
-            super()._unix_peer(pid, name, peer, once=once)
-
-    def _unix_kind(self, name: str) -> str:
-        kind = super()._unix_kind(name)
+    def _unix_kind(self, name: str, bound: str) -> str:
+        if _ACCOUNTS.fullmatch(bound):
+            return ""
+        kind = super()._unix_kind(name, bound)
         return LOCAL if kind == SERVICE else kind
 
-    def _unix_late(self, pid: int, name: str, _: socket.socket) -> None:
+    def _unix_late(self, pid: int, name: str, raw: bytes, thread: int, _: socket.socket) -> None:
         """Its server did not take it at once: there may be one, so ask."""
-        place = helpers.place_of(name, pid)
         with socket.socket(socket.AF_UNIX) as probe:
             probe.setblocking(False)
-            to = "\0" + name[1:] if name.startswith("@") else bytes(place)
-            if probe.connect_ex(to) not in (errno.ECONNREFUSED, errno.ENOENT, errno.EPROTOTYPE):
+            try:
+                with helpers.reached(raw, thread) as place:
+                    error = probe.connect_ex(place)
+            except OSError as e:
+                error = e.errno or 0
+            if error not in _NONE:
                 self._note(LOCAL, pid, name, once=True)
 
     def _stream(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int | None:
@@ -123,7 +140,10 @@ class Strict(Interception):
             if route.source(to[0]) is None and not route.is_bound(sock):
                 self._note(UNREACHED, pid, self._named(to))
                 return None  # the kernel says so itself
-        return super()._stream(sock, pid, to, listener)
+        error = super()._stream(sock, pid, to, listener)
+        if error is None and route.is_local(to[0]):
+            return _connect(sock, to)
+        return error
 
     def _lead(self, sock: socket.socket, pid: int, to: Address, listener: str) -> int:
         if not self._need():
@@ -149,25 +169,7 @@ class Strict(Interception):
                 passed = Passed(UNRECORDED, program, "the proxy")
                 led = partial(self._led, None, time.time_ns(), passed)
                 self._later.once_connected(sock, led)
-        else:
-            self._later.once_connected(
-                sock, partial(self._stayed, pid, to), late=partial(self._stayed, pid, to)
-            )
         super()._to_this_machine(sock, pid, to)
-
-    def _stayed(self, pid: int, to: Address, sock: socket.socket) -> None:
-        """A thread may have written another address when we had read this one."""
-        try:
-            peer = processes.plain_address(
-                socket.inet_pton(sock.family, str(sock.getpeername()[0]).partition("%")[0])
-            )
-        except OSError:
-            state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-            if state == _SYN_SENT:
-                self._note(UNREACHED, pid, f"somewhere else than {self._named(to)}")
-            return
-        if not route.is_local(peer):
-            self._note(UNREACHED, pid, f"{peer} instead of {self._named(to)}")
 
     def _datagrams(self, sock: socket.socket, pid: int, to: Address, *, sends: bool) -> int | None:
         """A socket that is connected may send without a question, so it counts as one that did.
@@ -175,13 +177,32 @@ class Strict(Interception):
         address, port = to
         dummy = address in self._target.hosts
         if not dummy and route.is_local(address):
-            serving = helpers.serving(processes.udp(pid), to)
-            if port == _DNS and not (serving and self._own.has(serving)):
-                self._note(LOOKUP, pid, self._named(to), once=True)
-                return None
-            return super()._datagrams(sock, pid, to, sends=sends)
+            serving = helpers.serving(processes.udp(pid), to, shared=True)
+            if not (serving and self._own.has(serving)):
+                if port == _DNS:
+                    self._note(LOOKUP, pid, self._named(to), once=True)
+                elif namespace(pid) != namespace("self") and not ip_address(address).is_loopback:
+                    self._note(OTHER_NETWORK, pid, self._named(to), once=True)
+                elif serving or route.may_lead_on(address):
+                    self._note(LOCAL, pid, self._named(to), once=True)
+            return None
         if port == 0 and not sends:
             return None
         multicast = ip_address(address).is_multicast
         self._note(LOOKUP if port == _DNS else DATAGRAMS, pid, self._named(to), once=True)
         return errno.ECONNREFUSED if (port == _QUIC or dummy) and not multicast else None
+
+
+def _connect(sock: socket.socket, to: Address) -> int:
+    """In the command's place: its threads could give the kernel another socket and another address
+    than we saw. Returns what the call returns. Raises SlowCall."""
+    mapped = sock.family == socket.AF_INET6 and ":" not in to[0]
+    waits = os.get_blocking(sock.fileno())
+    os.set_blocking(sock.fileno(), False)
+    error = sock.connect_ex((f"::ffff:{to[0]}" if mapped else to[0], to[1]))
+    os.set_blocking(sock.fileno(), waits)
+    if not waits or error != errno.EINPROGRESS:
+        return error
+    if (ended := outcome(sock, _AT_ONCE_S)) is None:
+        raise SlowCall(socket.socket(fileno=os.dup(sock.fileno())))
+    return ended

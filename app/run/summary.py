@@ -2,7 +2,7 @@
 demo` print at the end. Reads captures, since roll-ups only know hours.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
@@ -11,6 +11,7 @@ from app.contract import record
 from app.contract.instant import iso
 from app.contract.outcomes import WORDS, outcome, word_of
 from app.contract.record import REASONS, CaptureRecord
+from app.contract.route_template import RouteTable
 from app.report.tables import text_table
 from app.store import CaptureQuery, Scope
 from app.store.facts import sizes
@@ -58,14 +59,24 @@ def lost(source: "Source", boot: str, since_ns: int) -> dict[str, int]:
     return found[0].lost if found else {}
 
 
-def summed(found: Iterable[CaptureRecord]) -> list[Sent]:
+def paths() -> Callable[[CaptureRecord], str]:
+    """For `summed`: tells apart what one rule takes by several paths; bounded."""
+    known = RouteTable()
+    return lambda one: (
+        known.of("", one.host, one.request.path) if one.request is not None else route_of(one)
+    )
+
+
+def summed(
+    found: Iterable[CaptureRecord], endpoint: Callable[[CaptureRecord], str] = route_of
+) -> list[Sent]:
     """Makes one row for each host, method, endpoint and outcome, in the order of first sight."""
     rows: dict[tuple[str, ...], Sent] = {}
     for one in found:
         method = one.request.method if one.request else ""
         became = outcome(one.kind, one.action, one.answered_by, one.reason)
         program = one.sent_by if one.program else ""
-        route = route_of(one)
+        route = endpoint(one)
         key = (one.host, method, route, one.action, one.kind, one.reason, became, program)
         row = rows.get(key)
         if row is None:

@@ -23,7 +23,7 @@ from app.report.coverage import Coverage
 from app.run import descendants, processes
 from app.run.perform import WAIT_SECONDS, Performed, performed
 from app.run.stage import FailingHosts
-from app.run.summary import Sent
+from app.run.summary import Sent, paths, summed
 from app.settings import Settings
 
 _MADE = "telemock-"
@@ -100,11 +100,12 @@ def tried(
     failing: FailingHosts | None = None,
     started: Callable[[int], None] | None = None,
     look: Callable[[Performed, str], None] = lambda found, output: None,
+    by_path: bool = False,
 ) -> Trial:
     """Runs the command once, in mode mock, with an app and a store of its own; `look` sees the run
     and the end of what the command said, while these are still there. `verbose` shows its output on
-    stderr instead; for the rest see `performed`. What the runs say of themselves is in their
-    verdicts. Raises RunError, LocalError."""
+    stderr instead. `by_path`: endpoints are paths, and not rules. For the rest see `performed`.
+    What the runs say of themselves is in their verdicts. Raises RunError, LocalError."""
     others = children(os.getpid())
     place = Path(tempfile.mkdtemp(prefix=_MADE))
     own = dataclasses.replace(settings, data_given=place / "data", logs_given=place / "logs")
@@ -120,6 +121,7 @@ def tried(
                     output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
                     text = output.read().decode("utf-8", "replace")
                     look(found, text)
+                    sent = summed(found.records(), paths()) if by_path else found.rows
             finally:
                 descendants.end(others)
     finally:
@@ -130,5 +132,5 @@ def tried(
     if found.error is not None and not isinstance(found.error, processes.LocalError | ClientError):
         error = f"{type(found.error).__name__}: {error}"
     return Trial(
-        exit_code=found.code, sent=list(found.rows), coverage=found.coverage, error=error, said=said
+        exit_code=found.code, sent=list(sent), coverage=found.coverage, error=error, said=said
     )

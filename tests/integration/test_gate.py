@@ -22,7 +22,11 @@ LATER = (
 )
 # These take rights that no user has; those by the web differ in nothing else than the names' way.
 ROOT_ALONE = {"datagrams: as nobody", "other programs: a helper, another root",
-              "processes: another user"}  # fmt: skip
+              "other programs: a helper, by a link in another root",
+              "other programs: a helper, datagrams by a link in another root",
+              "other programs: a helper, by the name of the accounts' service",
+              "processes: another user", "processes: the kernel's log",
+              "processes: the kernel's helpers, by a procfs of its own"}  # fmt: skip
 AS_A_USER = [
     name for name, (why, script) in WAYS.items()
     if why not in AFTERWARDS and not name.startswith(("web: ", "ports: "))

@@ -85,11 +85,13 @@ def test_a_beacon_of_the_first_run_alone_is_found_and_silence_is_exit_code_0(
 ) -> None:
     before, _, _ = PROFILE.partition("  - {env")
     rules = PROFILE[PROFILE.index("rules:") :]
-    _, found = audited(
-        tmp_path, f"{before}  - {{args: [--off, now]}}\n{rules}", "--repeat", "2", "--wait", "1"
-    )
-    (one,) = found["switches"]
-    assert one["why"][0] == "POST t.acme.test/v1/optout ×1, 0 in turn"  # noqa: RUF001
+    both = "rules:\n  - {id: both, match: {methods: [POST], path: {prefix: /v1/}}, action: mock}\n"
+    for several in (rules, both):
+        switch = f"{before}  - {{args: [--off, now]}}\n{several}"
+        _, found = audited(tmp_path, switch, "--repeat", "2", "--wait", "1")
+        (one,) = found["switches"]
+        assert one["why"][0] == "POST t.acme.test/v1/optout ×1, 0 in turn"  # noqa: RUF001
+        assert one["new"] == ["POST t.acme.test/v1/optout"]
     code, found = audited(tmp_path, f'{before}  - {{env: {{ACME_OFF: "1"}}}}\n{rules}')
     assert (code, found["holds"]) == (0, True), found["conclusion"]
 

@@ -8,12 +8,21 @@ would be found by chance.
 import hashlib
 import hmac
 import itertools
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from app.contract.canary.spec import Canary, Spec
 
+_REMOTE = re.compile(
+    r"(?:\w+://(?:[^@/]*@)?|[^@/]*@)?(?P<host>[\w.-]+\.[\w-]+(?::\d+)?)[:/]"
+    r"(?P<path>(?:[\w.~-]+/)+(?P<name>[\w.-]+?))(?:\.git)?/?"
+)
+_HEX_ID = re.compile(
+    r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[0-9a-f]{2}[:-]?){5}[0-9a-f]{2}",
+    re.IGNORECASE,
+)
 Hash = Callable[[bytes], bytes]
 
 
@@ -30,6 +39,13 @@ def _fnv1a(data: bytes) -> bytes:
     found = 0xCBF29CE484222325
     for byte in data:
         found = (found ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return found.to_bytes(8)
+
+
+def _fnv1(data: bytes) -> bytes:
+    found = 0xCBF29CE484222325
+    for byte in data:
+        found = found * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF ^ byte
     return found.to_bytes(8)
 
 
@@ -55,6 +71,15 @@ HASHES: dict[str, Hash] = {
     "BLAKE2s": lambda data: hashlib.blake2s(data).digest(),
     "FNV-1a": _fnv1a,
 }
+# Of a value as it is alone.
+_RARE: dict[str, Hash] = {
+    "SHA-512/256": _hash("sha512_256"),
+    "SHA3-224": _hash("sha3_224"),
+    "SHA3-384": _hash("sha3_384"),
+    "BLAKE2b-64": lambda data: hashlib.blake2b(data, digest_size=8).digest(),
+    "BLAKE2b-160": lambda data: hashlib.blake2b(data, digest_size=20).digest(),
+    "FNV-1": _fnv1,
+}
 _SALTED = ("MD5", "SHA-1", "SHA-256")
 _NAMESPACES = {
     "DNS": uuid.NAMESPACE_DNS,
@@ -64,6 +89,8 @@ _NAMESPACES = {
     "nil": uuid.UUID(int=0),
 }
 _BETWEEN = ("", ":", "-", "_", ".", "|", "/", "@", "+", ",", " ", "\n")
+_SHORTEST = 3  # letters of a name whose digest is no other text's, as of an empty one
+_USUAL = ("", "@", ":")
 _BETWEEN_SALT = ("", ":", "-", "_", ".", "|")
 # Words that programs put before or behind what they hash, beside the names of the product.
 SALTS = (
@@ -83,6 +110,7 @@ def derived(spec: Spec) -> Iterator[Derived]:
     for canary in spec.canaries:
         yield from _twice(canary)
         yield from _salted(canary, salts)
+        yield from _by_own_namespace(canary, salts)
     yield from _pairs(spec.canaries)
 
 
@@ -96,10 +124,49 @@ def _spellings(canary: Canary) -> Iterator[tuple[bytes, str]]:
         for changed, said in ((value.lower(), "in lower case"), (value.upper(), "in upper case")):
             if changed not in given:
                 yield changed.encode(), f" {said}"
-        yield "".join(c for c in value if c.isalnum()).encode(), " without punctuation"
+        if plain := "".join(c for c in value if c.isalnum()):  # of `/` nothing is left
+            yield plain.encode(), " without punctuation"
         yield value.encode("utf-16-le"), " in UTF-16"
         yield f'"{value}"'.encode(), " in quotes"
         yield f"{value}\0".encode(), " with a final NUL"
+
+
+def _as_paths_and_ids(canary: Canary) -> Iterator[tuple[bytes, str]]:
+    """Spellings of some values alone: paths, remotes, and ids that are numbers."""
+    for value in dict.fromkeys(canary.values):
+        if value.startswith("/"):
+            yield f"{value}/".encode(), " with a final slash"
+            yield f"file://{value}".encode(), " as a URL"
+            if len(name := value.rpartition("/")[2]) >= _SHORTEST:
+                yield name.encode(), ", its last name"
+        if found := _REMOTE.fullmatch(value):
+            host, path, name = found["host"], found["path"], found["name"]
+            for text in (f"https://{host}/{path}", f"git@{host}:{path}", f"{host}/{path}", path,
+                         f"ssh://git@{host}/{path}", name):  # fmt: skip
+                for written in (text, text.lower()):
+                    yield written.encode(), " in another form"
+                    yield f"{written}.git".encode(), " in another form"
+        if _HEX_ID.fullmatch(value):
+            data = bytes.fromhex(re.sub("[:-]", "", value))
+            yield data, " as bytes"
+            yield f"{int.from_bytes(data):#x}".encode(), " as a number"
+            if len(data) == 16:
+                yield str(uuid.UUID(bytes=data)).encode(), " as a UUID"
+
+
+def _by_own_namespace(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
+    """UUIDs of words in the namespace that an id is."""
+    for value in canary.values:
+        if _HEX_ID.fullmatch(value) and len(re.sub("[:-]", "", value)) == 32:
+            for salt in salts:
+                for kind, made in (("UUIDv3", uuid.uuid3), ("UUIDv5", uuid.uuid5)):
+                    said = f"{kind} of {salt!r} with it as the namespace"
+                    yield Derived(canary.source, said, made(uuid.UUID(value), salt).bytes)
+
+
+def _guid(digest: bytes) -> bytes:
+    """As .NET and Windows write 16 bytes."""
+    return uuid.UUID(bytes_le=digest[:16]).bytes
 
 
 def _plain(canary: Canary) -> Iterator[Derived]:
@@ -109,6 +176,14 @@ def _plain(canary: Canary) -> Iterator[Derived]:
     for data, said in spellings.items():
         for name, digest in HASHES.items():
             yield Derived(canary.source, f"{name}{said and f' (of it{said})'}", digest(data), True)
+    for data, said in dict(_as_paths_and_ids(canary)).items():
+        for name in _COMMON if data not in spellings else ():
+            yield Derived(canary.source, f"{name} (of it{said})", _COMMON[name](data), True)
+    for value in dict.fromkeys(canary.values):
+        for name, digest in _RARE.items():
+            yield Derived(canary.source, name, digest(value.encode()), True)
+        for name, digest in _COMMON.items():
+            yield Derived(canary.source, f"{name} as a GUID", _guid(digest(value.encode())))
     for value in dict.fromkeys((*canary.values, *(v.lower() for v in canary.values))):
         for name, space in _NAMESPACES.items():
             for kind, made in (("UUIDv3", uuid.uuid3), ("UUIDv5", uuid.uuid5)):
@@ -178,5 +253,8 @@ def _pairs(canaries: Sequence[Canary]) -> Iterator[Derived]:
         for left, right in itertools.product(one.values[:3], other.values[:3]):
             for between in _BETWEEN:
                 data = f"{left}{between}{right}".encode()
-                for name in _SALTED:
+                for name in _COMMON if between in _USUAL else _SALTED:
                     yield Derived(source, name, _COMMON[name](data))
+                if between == "@":
+                    said = "UUIDv5 in the namespace DNS"
+                    yield Derived(source, said, uuid.uuid5(uuid.NAMESPACE_DNS, data.decode()).bytes)

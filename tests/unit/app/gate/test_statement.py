@@ -173,3 +173,21 @@ def test_a_statement_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(StatementError, match="hint: --statement names a file"):
         statement.write(tmp_path / "none" / "gate.json", [ABOUT], {}, None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "passed"),
+    [
+        ({}, True),
+        ({"coverage": {"complete": True, "gaps": []}, "sent": [], "violations": []}, True),
+        ({"verdict": "PASSED"}, False),
+        ({"verdict": "sent"}, False),
+        ({"coverage": {"complete": False}}, False),
+        ({"coverage": {"gaps": [{"id": "local"}]}}, False),
+        ({"coverage": []}, False),
+        ({"sent": [{"to": "t.example"}]}, False),
+        ({"violations": [{"kind": "host"}]}, False),
+    ],
+)
+def test_a_verdict_is_nothing_against_the_facts_beside_it(facts, passed):
+    assert statement.passed({"verdict": "passed", **facts}) is passed

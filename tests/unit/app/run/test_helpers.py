@@ -70,8 +70,36 @@ def test_a_name_is_meant_as_its_process_has_it():
     assert helpers.name_in("x.sock", os.getpid()) == f"{Path.cwd()}/x.sock"
     assert helpers.name_in("@x", os.getpid()) == "@x"
     assert helpers.name_in("x", 2**22 + 1) == "x"
-    assert helpers.place_of("/a/b", 7).parts[1:] == ("proc", "7", "root", "a", "b")
-    assert helpers.place_of("b", 7).as_posix() == "/proc/7/cwd/b"
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_socket_is_reached_as_its_process_reaches_it(tmp_path, kind):
+    """Its links, too: they begin at the root that it has."""
+    with socket.socket(socket.AF_UNIX, kind) as server:
+        server.bind(f"{tmp_path}/s")
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+        (tmp_path / "link").symlink_to(tmp_path / "s")
+        for name in (f"{tmp_path}/s", f"{tmp_path}/link", os.path.relpath(tmp_path / "link")):
+            with (
+                socket.socket(socket.AF_UNIX, kind) as probe,
+                helpers.reached(b"\1\0" + os.fsencode(name) + b"\0rest", os.getpid()) as place,
+            ):
+                probe.connect(place)
+                assert helpers.bound_name(probe) == f"{tmp_path}/s"
+    with pytest.raises(FileNotFoundError), helpers.reached(b"\1\0/no/such", os.getpid()):
+        pass
+    with helpers.reached(b"\1\0\0a\0\xff", 1) as place:
+        assert place == b"\0a\0\xff"
+
+
+def test_who_serves_every_address_gets_it_once_the_others_are_gone():
+    rows = [
+        Socket(("127.0.0.1", 7), ("", 0), 7, 1),
+        Socket(("0.0.0.0", 7), ("", 0), 7, 2),
+    ]
+    assert helpers.serving(rows, ("127.0.0.1", 7)) == {1}
+    assert helpers.serving(rows, ("127.0.0.1", 7), shared=True) == {1, 2}
 
 
 def test_who_listens_is_known_of_streams_alone():

@@ -1,5 +1,6 @@
 """app/run/later.py: a socket is looked at once it is connected, and never if it is not."""
 
+import errno
 import os
 import socket
 import time
@@ -79,3 +80,16 @@ def test_a_socket_that_does_not_block_stays_so():
         wait_for(lambda: seen, 5)
         assert not os.get_blocking(asks.fileno())
         looks.stop()
+
+
+def test_the_outcome_of_a_connect_that_was_begun():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.setblocking(False)
+        client.connect_ex(server.getsockname())
+        assert later.outcome(client, 20) == 0
+    with socket.socket() as unconnected, socket.socket() as client:
+        unconnected.bind(("127.0.0.1", 0))
+        client.setblocking(False)
+        client.connect_ex(unconnected.getsockname())
+        # The kernel may have said so to the call itself.
+        assert later.outcome(client, 20) in (0, errno.ECONNREFUSED)

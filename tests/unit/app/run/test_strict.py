@@ -1,6 +1,7 @@
 """app/run/strict.py: of a real process, what a gate notes and a plain run does not. With addresses
 outside: tests/integration/test_gate.py."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -8,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from app.run import asked, seccomp
 from app.run import interception as i
-from app.run import seccomp
 from app.run.interception import Passed, Target
 from app.run.strict import Strict
 from tests.filtered import Filtered
@@ -199,3 +200,49 @@ one = socket.socket(); one.bind(('127.0.0.1', 0))
 one.setsockopt(socket.SOL_SOCKET, 26, given); one.setsockopt(socket.SOL_SOCKET, 44, 1)
 one.listen(); print('listens')"""
     assert noted(script) == ("listens", {(i.OTHER_SOCKET, "a server that others may reach")})
+
+
+def test_a_socket_takes_no_way_of_its_own():
+    for option in ("(0, 4, bytes(4))", "(1, 36, 1)", "(41, 50, bytes(20))"):
+        script = (
+            f"s = socket.socket(10, 2)\ntry: s.setsockopt{option}\n"
+            "except OSError as e: print(e.errno)"
+        )
+        assert noted(script) == ("1", set())
+    for control in ("(0, 7, bytes(4))", "(0, 8, b'\\2\\0\\0\\0' + bytes(8))", "(41, 57, bytes(8))"):
+        script = (
+            "s = socket.socket(10, 2); s.connect(('::1', 9))\n"
+            f"try: s.sendmsg([b'x'], [{control}])\nexcept OSError as e: print(e.errno)"
+        )
+        assert noted(script) == ("1", set())
+    by_loopback = (
+        "s = socket.socket(2, 2); device = [(0, 8, b'\\1\\0\\0\\0' + bytes(8))]\n"
+        "s.sendmsg([b'x'], device, 0, ('127.0.0.1', 9)); print(9)"
+    )
+    assert noted(by_loopback) == ("9", set())
+
+
+@pytest.mark.parametrize("kind", ["2, 1, 262", "16, 3, 2", "16, 3, 9"])
+def test_sockets_that_lead_round_it_are_not_there(kind):
+    script = f"try: socket.socket({kind})\nexcept OSError as e: print(e.errno)"
+    assert noted(script) == ("93", set())
+
+
+def test_a_server_that_is_slow_to_take_is_waited_for():
+    script = """
+import threading
+l = socket.create_server(('127.0.0.1', 0), backlog=0)
+t = [threading.Thread(target=lambda: socket.socket().connect(l.getsockname())) for _ in range(4)]
+[one.start() for one in t]
+for _ in t: l.accept()
+[one.join() for one in t]; print('all')"""
+    assert noted(script) == ("all", set())
+
+
+def test_what_cannot_be_read_is_noted_whatever_the_reason(monkeypatch):
+    def fails(*_: object) -> None:
+        raise OSError(errno.EMFILE, "")
+
+    monkeypatch.setattr(asked, "read", fails)
+    said, ways = noted("socket.socket().connect_ex(('127.0.0.1', 9)); print('tried')")
+    assert (said, {why for why, _ in ways}) == ("tried", {i.UNREADABLE})

@@ -85,3 +85,15 @@ def test_what_that_start_lost(tmp_path):
         assert summary.lost(source, "cd" * 16, 0) == {}
     finally:
         store.close()
+
+
+def test_what_one_rule_takes_by_several_paths_can_be_told_apart():
+    asked = ("/telemetry/", "/telemetry/off", "/telemetry/42", "/telemetry/43")
+    found = [exchange(number, number, path=path) for number, path in enumerate(asked)]
+    for one in found:
+        one.rule = "all"
+    assert [row.endpoint for row in summary.summed(found)] == ["/telemetry/*"]
+    rows = summary.summed([*found, spliced(5)], summary.paths())
+    assert [(row.endpoint, row.count) for row in rows] == [
+        ("/telemetry/", 1), ("/telemetry/off", 1), ("/telemetry/{id}", 2), ("", 1),
+    ]  # fmt: skip
