@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     # In a cluster a restart may come at any time, and must not end at a file that was refused.
     last_good = GoodFile(settings.data / FILE_LAST_GOOD) if settings.cluster else None
-    profiles_in_use = ProfileSet(settings.profiles, last_good)
+    profiles_in_use = ProfileSet(settings.profiles, last_good, settings.added)
     runtime = Runtime(settings, profiles_in_use, Metrics("app"), asked, boot)
 
     @asynccontextmanager

@@ -41,11 +41,11 @@ from app.otel.recent import RISING, Recent
 from app.otel.settings import Otel
 from app.profiles import ProfileSet, template
 from app.report import ledger
-from app.report.classes import counted, profiles_word
+from app.report.classes import counted
 from app.report.coverage import Gap, distrusted, profile_refused
 from app.report.heard import CurrentRows
 from app.report.inbox import sentence
-from app.report.papers import papers_of
+from app.report.papers import Papers
 from app.settings import Settings
 from app.store import Heard, Incoming, QueryError, Store, StoreError, Told
 from app.store.changes import InboxCounts
@@ -75,6 +75,7 @@ class Runtime:
         self.settings = settings
         self.otel = otel
         self.profiles = profiles
+        self._papers = Papers(profiles.known)
         self.metrics = metrics
         self.boot = boot
         self.sidecars = Sidecars()
@@ -256,8 +257,18 @@ class Runtime:
         found = self._read(line)
         return found if believable(found.record.time_ns) else self._read(timed(line))
 
+    @property
+    def papers(self) -> Papers:
+        """Those of the profiles that captures are read by."""
+        if self._papers.known is not (known := self.profiles.known):
+            self._papers = Papers(known)
+        return self._papers
+
     def decoders(self, profile: str, rule: str) -> Sequence[str]:
-        return self.rules.decoders(profile, rule)
+        return self.profiles.known.decoders(profile, rule)
+
+    def _word(self, profile: str, path: str) -> str:
+        return self.papers.word(profile, path)
 
     async def _watch(self) -> None:
         self.metrics.set("telemock.profiles.reload_failed", bool(self.profiles.error))
@@ -326,9 +337,8 @@ class Runtime:
 
     def _expect(self) -> None:
         """Tells the store and the counters of the profiles in use."""
-        classes = profiles_word(papers_of(self.profiles.written))
-        self.store.profiles_say(classes)
-        self.writer.counting.expect((p.id for p in self.rules.profiles), classes)
+        self.store.profiles_say(self._word)
+        self.writer.counting.expect((p.id for p in self.rules.profiles), self._word)
 
     def gaps(self) -> list[Gap]:
         """Returns what a report must say besides what the store knows."""

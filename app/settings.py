@@ -277,11 +277,17 @@ class Settings:
         """The sources of the profiles in use."""
         return self.sources(self.profiles_given)
 
+    @property
+    def added(self) -> Path | None:
+        """The directory of added profiles; None without a data directory."""
+        try:
+            return self.data / DIR_PROFILES
+        except SettingError:
+            return None
+
     def sources(self, named: Sequence[str]) -> tuple[str, ...]:
         """The files of added profiles in place of their names; other names stay as they are."""
-        try:
-            folder = self.data / DIR_PROFILES
-        except SettingError:  # no directory, so nothing was added
+        if (folder := self.added) is None:
             return tuple(name for name in named if name != ADDED)
         found = (
             folder if name == ADDED else file if (file := folder / f"{name}.yaml").is_file()

@@ -19,7 +19,7 @@ import zstandard
 from app.analysis.final_report import LOG_FILES, Summary, markdown
 from app.analysis.rows import LogRows
 from app.analysis.tally import Tally
-from app.client.source import ClientError, connect, in_use
+from app.client.source import ClientError, connect
 from app.contract.files import PRIVATE_DIR, tighten, write_whole
 from app.contract.instant import iso
 from app.contract.names import (
@@ -35,7 +35,7 @@ from app.escape import json_text, paragraphs, plain
 from app.report import build as reports
 from app.report.build import Report
 from app.report.coverage import Gap
-from app.report.papers import Paper
+from app.report.papers import Paper, PaperOf, known_papers, no_paper
 from app.settings import Settings, load
 from app.store import Scope, StoreError
 
@@ -53,7 +53,10 @@ ONLY_REQUESTS = Gap(
 
 
 def summarize(
-    logs: Path, stored: tuple[str, Report] | None = None, papers: Sequence[Paper] = ()
+    logs: Path,
+    stored: tuple[str, Report] | None = None,
+    papers: Sequence[Paper] = (),
+    find: PaperOf = no_paper,
 ) -> Summary:
     """Summarizes what is `stored` (its place and its report) with the log files; without it, the
     request lines below `logs`. Raises FileNotFoundError if there is neither."""
@@ -68,10 +71,11 @@ def summarize(
                 tally.broken += 1
             else:
                 tally.add(entry)
+    report = stored and stored[1]
     return Summary(
         generated_at=iso(time.time_ns()),
         source=stored[0] if stored else LOG_FILES,
-        report=stored[1] if stored else reports.build(rows, papers=papers, gaps=[ONLY_REQUESTS]),
+        report=report or reports.build(rows, papers=papers, find=find, gaps=[ONLY_REQUESTS]),
         log=tally.summary([path.name for path in files]) if files else None,
     )
 
@@ -162,8 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load()
         logs = from_logs or settings.logs
         stored = None if from_logs else _stored(settings)
-        papers, _ = in_use(settings.profiles)
-        summary = summarize(logs, stored, papers)
+        papers, _ = known_papers(settings.profiles, settings.added)
+        summary = summarize(logs, stored, papers.in_use, papers.find)
     except SettingError as e:
         return _failed(str(e), 2)
     except (ClientError, StoreError) as e:

@@ -28,7 +28,6 @@ from app.report.build import CoveragePart, Report, Rows
 from app.report.compare import Comparison
 from app.report.coverage import Gap
 from app.report.outgoing import outgoing
-from app.report.papers import papers_of
 from app.report.sides import Reading
 from app.runtime import Runtime
 from app.store import CaptureQuery, FieldRow, Page, QueryError, Scope, filter
@@ -199,7 +198,8 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
         profile=scope.profile,
         # What the app as a whole lost is not theirs to know.
         dropped=runtime.writer.dropped if namespaces is None else {},
-        papers=papers_of(runtime.profiles.written),
+        papers=runtime.papers.in_use,
+        find=runtime.papers.find,
         gaps=gaps,
         inbox=runtime.store.inbox(scope.profile) if namespaces is None else None,
     )
@@ -218,7 +218,7 @@ async def coverage(
 
     def cover() -> CoveragePart:
         rows, gaps = _rows_of(runtime, caller.namespaces, scope)
-        return reports.cover(rows, scope, papers_of(runtime.profiles.written), gaps)
+        return reports.cover(rows, scope, runtime.papers.in_use, gaps)
 
     return as_json(msgspec.json.encode(await ask(cover)))
 

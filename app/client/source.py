@@ -7,9 +7,9 @@ the data directory, else the store in it, opened for reading only.
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import httpx
 import msgspec
@@ -21,17 +21,19 @@ from app.contract.record import decode
 from app.contract.settings import SettingError
 from app.report import build as reports
 from app.report.build import Report
-from app.report.classes import profiles_word
 from app.report.compare import Comparison
-from app.report.coverage import Gap, profile_refused
+from app.report.coverage import Gap
 from app.report.outgoing import outgoing
-from app.report.papers import Paper, papers_of
+from app.report.papers import Papers, known_papers
 from app.report.sides import Reading
 from app.settings import CLUSTER, Settings
-from app.store import LIMIT, CaptureQuery, FieldRow, Page, Scope, Store
-from app.store.classes import NO_WORDS, ClassWords, ProfileClasses
+from app.store import LIMIT, CaptureQuery, Decoders, FieldRow, Page, Scope, Store
+from app.store.classes import NO_WORDS, ClassWords
 from app.store.filter import matcher, write
 from app.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from app.profiles.known import KnownProfiles
 
 _TIMEOUT_S = 60.0  # a report over many hours takes long
 # Our name of a filter -> the API's.
@@ -57,7 +59,7 @@ class Source(Protocol):
 
     def words(self) -> ClassWords: ...
 
-    def profiles(self) -> rules.RuleSet: ...
+    def decoders(self) -> Decoders: ...
 
 
 @contextmanager
@@ -78,11 +80,11 @@ def connect(settings: Settings, server: str = "") -> Iterator[Source]:
             # The default one takes 20 ms, and writes keys to the program's SSLKEYLOGFILE.
             verify=url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         ) as client:
-            yield ApiSource(client, LOCAL_HINTS, lambda: "")
+            yield ApiSource(client, LOCAL_HINTS, lambda: "", settings.added)
         return
     store = SqliteStore.open_readonly(settings.data / FILE_STORE)
     try:
-        yield StoreSource(store, settings.trace_url, settings.profiles)
+        yield StoreSource(store, settings.trace_url, settings.profiles, settings.added)
     finally:
         store.close()
 
@@ -155,20 +157,25 @@ def is_asked(line: bytes, query: CaptureQuery) -> bool:
 
 
 class StoreSource:
-    """Reads the store, without an app. `trace_url` and `profiles` are the settings."""
+    """Reads the store, without an app. `trace_url` and `profiles` are the settings; the folder
+    `added` has those that were added."""
 
     def __init__(
-        self, store: Store, trace_url: str = "", profiles: Sequence[str | Path] = ()
+        self,
+        store: Store,
+        trace_url: str = "",
+        profiles: Sequence[str | Path] = (),
+        added: Path | None = None,
     ) -> None:
         self.store = store
         self._trace_url = trace_url
-        self._profiles = profiles
-        store.profiles_say(lambda profile, path: self._said(profile, path))
+        self._profiles, self._added = profiles, added
+        store.profiles_say(lambda profile, path: self._papers[0].word(profile, path))
 
     @cached_property
-    def _said(self) -> ProfileClasses:
+    def _papers(self) -> tuple[Papers, Sequence[Gap]]:
         """Read when first asked for: most questions need no class."""
-        return profiles_word(in_use(self._profiles)[0])
+        return known_papers(self._profiles, self._added)
 
     def page(self, query: CaptureQuery) -> Page:
         page = self.store.captures(query)
@@ -180,13 +187,14 @@ class StoreSource:
         return found and outgoing(found, self._trace_url)
 
     def report(self, scope: Scope) -> Report:
-        papers, gaps = in_use(self._profiles)
+        papers, gaps = self._papers
         return reports.build(
             self.store,
             since_ns=scope.since_ns,
             until_ns=scope.until_ns,
             profile=scope.profile,
-            papers=papers,
+            papers=papers.in_use,
+            find=papers.find,
             gaps=gaps,
             inbox=self.store.inbox(scope.profile),
         )
@@ -195,36 +203,14 @@ class StoreSource:
         return self.store.fields(scope)
 
     def diff(self, profile: str | None, one: str, other: str) -> Comparison:
-        reading = Reading(self.store, self.store.fields(Scope()), self.profiles().decoders)
+        reading = Reading(self.store, self.store.fields(Scope()), self.decoders())
         return reading.compared(profile or "", one, other)
 
     def words(self) -> ClassWords:
         return self.store.words()
 
-    def profiles(self) -> rules.RuleSet:
-        """The profiles in use; none if a file is refused."""
-        return rules_of(self._profiles)
-
-
-def in_use(profiles: Sequence[str | Path]) -> tuple[Sequence[Paper], Sequence[Gap]]:
-    """The papers of these profiles; none, and why, if a file is refused."""
-    from app.profiles.compile import load  # slow to load, and only reports need it
-    from app.profiles.problems import ProfileError
-
-    try:
-        return papers_of(load(profiles).written) if profiles else (), ()
-    except ProfileError as e:
-        return (), (profile_refused(str(e)),)
-
-
-def rules_of(profiles: Sequence[str | Path]) -> rules.RuleSet:
-    """The rules of these profiles; none if a file is refused."""
-    from app.profiles import ProfileError, load_profiles  # slow to load
-
-    try:
-        return load_profiles(profiles) if profiles else rules.RuleSet()
-    except ProfileError:
-        return rules.RuleSet()
+    def decoders(self) -> Decoders:
+        return self._papers[0].known.decoders
 
 
 class _Page(msgspec.Struct):
@@ -260,12 +246,20 @@ _REMOTE = _Hints("kubectl get pods and kubectl logs say how the app is", "")
 
 
 class ApiSource:
-    """Asks a running app. `why` explains a failed connection, "" when it cannot."""
+    """Asks a running app. `why` explains a failed connection, "" when it cannot; the folder `added`
+    has the profiles that were added to an app on this machine."""
 
-    def __init__(self, client: httpx.Client, hints: _Hints, why: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        client: httpx.Client,
+        hints: _Hints,
+        why: Callable[[], str],
+        added: Path | None = None,
+    ) -> None:
         self._client = client
         self._hints = hints
         self._why = why
+        self._added = added
         self._words = NO_WORDS
 
     def page(self, query: CaptureQuery) -> Page:
@@ -303,6 +297,22 @@ class ApiSource:
     def profiles(self) -> rules.RuleSet:
         """The profiles that the app gives its sidecars."""
         return decoded(self._checked(self._ask(PATH_PROFILES, {})).content, rules.Bundle).rules
+
+    def decoders(self) -> Decoders:
+        of_app = self.profiles()
+        in_use = {profile.id for profile in of_app.profiles}
+
+        @cache
+        def others() -> "KnownProfiles":
+            from app.profiles.known import KnownProfiles, folders  # slow to load, and rarely needed
+
+            return KnownProfiles((), folders(self._added))
+
+        def found(profile: str, rule: str) -> Sequence[str]:
+            known = of_app if profile in in_use else others()
+            return known.decoders(profile, rule)
+
+        return found
 
     def get(self, path: str, asked: Mapping[str, Any]) -> bytes:
         given = {name: value for name, value in asked.items() if value is not None}

@@ -19,7 +19,7 @@ def watch(
 ) -> Behaviour:
     """Returns at the first violation, or after that time. Raises what the source raises."""
     seen = Behaviour()
-    decoders, words = source.profiles().decoders, source.words()
+    decoders, words = source.decoders(), source.words()
     query = CaptureQuery(
         profile=profile, version=version, order="arrival", cursor=end(source), limit=500
     )

@@ -47,7 +47,7 @@ def behaviour(
     rows = source.fields(Scope(profile=profile))
     named = (row for row in rows if row.version not in ("", OTHER))
     asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
-    decoders = source.profiles().decoders
+    decoders = source.decoders()
     if since_ns is not None:
         words = ClassWords.of_inventory(rows)
         found = of_records(_records(source, asked, MOST), decoders, words)

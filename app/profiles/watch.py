@@ -11,6 +11,7 @@ from pathlib import Path
 from app.contract.printable import place
 from app.contract.rules import RuleSet
 from app.profiles.compile import Loaded, load, load_each
+from app.profiles.known import KnownProfiles, folders
 from app.profiles.last_good import Good, LastGood
 from app.profiles.problems import ProfileError
 from app.profiles.read import looked
@@ -26,13 +27,20 @@ class ProfileSet:
     """`rules` come from the files; in place of a refused one its last good version is in use.
     `error` says what was refused and what is used instead, "" without a refusal. Raises
     ProfileError when the files are invalid at the start, unless `last_good` is given: then a
-    refused file never stops a start.
+    refused file never stops a start. `known` are these and the others to read captures by: shipped
+    ones, and those in the folder `added`.
 
     One thread calls `check`; any thread reads.
     """
 
-    def __init__(self, sources: Sequence[str | Path], last_good: LastGood | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str | Path],
+        last_good: LastGood | None = None,
+        added: Path | None = None,
+    ) -> None:
         self._sources = tuple(sources)
+        self._added = added
         self._last_good = last_good
         self._seen: _Signature = ()
         self._good: Good = {}
@@ -70,6 +78,7 @@ class ProfileSet:
         if self._last_good is not None and loaded.good and loaded.good != self._good:
             self._last_good.write(loaded.good)
         self._good = loaded.good
+        self.known = KnownProfiles(loaded.good.values(), folders(self._added))
 
     async def changes(self) -> AsyncGenerator[None]:
         """Checks every second, for ever; yields after every change of the files or of `error`."""
@@ -96,6 +105,7 @@ class ProfileSet:
     def _signature(self) -> _Signature:
         try:
             found = [source.path for source in looked(self._sources)[0]]
+            found += sorted(self._added.glob("*.yaml")) if self._added else ()
         except OSError:
             found = []
         return tuple(map(_state, (*found, *self._files)))

@@ -22,7 +22,7 @@ from app.report.documented import Declared, declared
 from app.report.events import EventLine, event_lines
 from app.report.kept import InventoryLine, KnownValue, MaskedField, WithheldPart
 from app.report.ledger import ModeLine
-from app.report.papers import Paper
+from app.report.papers import Paper, PaperOf, named, no_paper
 from app.store import (
     OTHER,
     BootRow,
@@ -86,7 +86,7 @@ class WorkloadLine(msgspec.Struct, kw_only=True):
 
 
 class ProfilePart(msgspec.Struct, kw_only=True):
-    """One profile: its `paper` as its file is now, None without one in use; and what kinds of
+    """One profile: its `paper` as its file is now, None for an unknown one; and what kinds of
     values its fields carry: "type shape" -> fields."""
 
     profile: str
@@ -199,22 +199,28 @@ def build(
     profile: str | None = None,
     dropped: Mapping[str, int] | None = None,
     papers: Sequence[Paper] = (),
+    find: PaperOf = no_paper,
     gaps: Sequence[Gap] = (),
     inbox: InboxCounts | None = None,
 ) -> Report:
     """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
-    counts by reason, `papers` those of the profiles in use, `gaps` what else it knows to be
-    missing. Raises StoreError."""
+    counts by reason, `papers` those of the profiles in use; `find` has those of others that
+    captures name, `gaps` are what else it knows to be missing. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
-    papers = [paper for paper in papers if profile in (None, paper.profile)]
-    fields = classed(store.fields(Scope(profile=profile)), papers)
+    in_use = [paper for paper in papers if profile in (None, paper.profile)]
+    fields = store.fields(Scope(profile=profile))
+    papers = [
+        *in_use,
+        *named({r.profile for r in rows} | {f.profile for f in fields}, in_use, find),
+    ]
+    fields = classed(fields, papers)
     lines = list(map(_endpoint, rows))
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
     senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
     boots = [row for row in store.boots() if _within(row, scope)]
-    covered = _cover(boots, senders, papers, gaps)
+    covered = _cover(boots, senders, in_use, gaps)
     return Report(
         generated_at=iso(time.time_ns()),
         since=None if since_ns is None else iso(since_ns),

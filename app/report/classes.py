@@ -4,7 +4,7 @@ Called by everything that prints fields.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,8 @@ def said_by(row: FieldRow) -> str:
 
 def classed(rows: Sequence[FieldRow], papers: Iterable["Paper"]) -> list[FieldRow]:
     """The rows with the profiles' words, where no person said anything."""
-    return ClassWords(profiles=profiles_word(papers)).over_rows(rows)
+    find = {paper.profile: paper for paper in papers}.get
+    return ClassWords(profiles=profiles_word(find)).over_rows(rows)
 
 
 def counted(rows: Iterable[FieldRow]) -> dict[tuple[str, str], int]:
@@ -106,13 +107,13 @@ def counted(rows: Iterable[FieldRow]) -> dict[tuple[str, str], int]:
     return dict(Counter(one for one in classes if one[1]))
 
 
-def profiles_word(papers: Iterable["Paper"]) -> ProfileClasses:
+def profiles_word(find: Callable[[str], "Paper | None"]) -> ProfileClasses:
     """The profiles' words on classes, for `ClassWords`."""
-    said = {paper.profile: paper.classes for paper in papers if paper.classes}
 
     @lru_cache(maxsize=4_096)
     def word(profile: str, path: str) -> str:
-        of = (one.class_ for one in said.get(profile, ()) if one.names(path))
+        paper = find(profile)
+        of = (one.class_ for one in (paper.classes if paper else ()) if one.names(path))
         return next(of, "")
 
     return word

@@ -5,13 +5,20 @@ themselves.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.report.classes import profiles_word
+from app.report.coverage import Gap, profile_refused
+from app.store.classes import ProfileClasses
+
 if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the API
     from app.profiles.about import Switch
+    from app.profiles.known import KnownProfiles
     from app.profiles.schema import ProfileFile
 
 
@@ -97,6 +104,61 @@ class Paper(msgspec.Struct, kw_only=True):
     def sends(self) -> str:
         """The times at which an instance sends, in words; "" where nothing is known."""
         return ". ".join(filter(None, (self.every and f"every {self.every}", self.when)))
+
+
+PaperOf = Callable[[str], Paper | None]
+
+
+def no_paper(profile: str) -> None:
+    """Knows no profile."""
+
+
+class Papers:
+    """Of the profiles that captures are read by: those `in_use`, and others by their ids."""
+
+    def __init__(self, known: "KnownProfiles") -> None:
+        self.known = known
+        self.in_use = papers_of(one.written for one in known.in_use)
+        self._found = {paper.profile: paper for paper in self.in_use}
+
+    def find(self, profile: str) -> Paper | None:
+        if profile not in self._found and (found := self.known.find(profile)):
+            self._found[profile] = _paper(found.written)
+        return self._found.get(profile)
+
+    def of(self, profiles: Iterable[str]) -> list[Paper]:
+        """Those in use, and of the others those that are named."""
+        return [*self.in_use, *named(profiles, self.in_use, self.find)]
+
+    def titles(self, profiles: Iterable[str]) -> list[tuple[str, str]]:
+        """Of those that `of` has: id and title."""
+        return [(paper.profile, paper.title) for paper in self.of(profiles)]
+
+    @cached_property
+    def word(self) -> ProfileClasses:
+        return profiles_word(self.find)
+
+
+def named(profiles: Iterable[str], in_use: Iterable[Paper], find: PaperOf) -> list[Paper]:
+    """The papers of these profiles that are not in use."""
+    others = {*profiles} - {paper.profile for paper in in_use}
+    return [paper for id in sorted(others) if (paper := find(id))]
+
+
+def known_papers(
+    profiles: Sequence[str | Path], added: Path | None
+) -> tuple[Papers, Sequence[Gap]]:
+    """The papers of these profiles, which are in use, and of those that captures name. None, and
+    why, if a file is refused: it may be meant in place of one that would be found."""
+    from app.profiles.compile import load  # slow to load, and only reports need it
+    from app.profiles.known import KnownProfiles, folders
+    from app.profiles.problems import ProfileError
+
+    try:
+        good = load(profiles).good.values() if profiles else ()
+    except ProfileError as e:
+        return Papers(KnownProfiles((), ())), (profile_refused(str(e)),)
+    return Papers(KnownProfiles(good, folders(added))), ()
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:

@@ -120,7 +120,7 @@ class _Planned:
         from app.gate.behaviour import Behaviour
 
         self._contract, self._seen = contract, Behaviour()
-        self._decoders = found.source.profiles().decoders if found.source else None
+        self._decoders = found.source.decoders() if found.source else None
 
     def __call__(self, one: CaptureRecord) -> bool:
         if self._decoders is None or not _planned(self._contract, one):

@@ -15,7 +15,6 @@ from app.api.common import Run
 from app.api.read import fields_for
 from app.contract.record import decode
 from app.report.compare import share
-from app.report.papers import papers_of
 from app.store import CaptureQuery, FieldRow, Scope, Store, Term
 from app.store.values import values_of
 from app.store.versions import version_number
@@ -134,7 +133,6 @@ async def field(
     route: str = "",
     field: str = "",
 ) -> Response:
-    papers = papers_of(runtime.profiles.written)
     wanted = (profile, host, method, route, field)
 
     def read() -> FieldView:
@@ -144,6 +142,7 @@ async def field(
             if (row.profile, row.host, row.method, row.route) == wanted[:4]
         ]
         sketches = runtime.store.sketches(profile) if visitor.namespaces is None else []
+        papers = runtime.papers.of(row.profile for row in rows)
         entry = next((e for e in entries(rows, papers, sketches) if e.key == wanted), None)
         if entry is None:
             raise PageError(

@@ -21,7 +21,7 @@ from app.contract.instant import iso
 from app.report.classes import FieldClass, class_of_field
 from app.report.compare import share
 from app.report.kept import masked
-from app.report.papers import Paper, papers_of
+from app.report.papers import Paper
 from app.report.rows import cell
 from app.store import OTHER, FieldRow, Scope, SketchRow
 from app.store.versions import version_number
@@ -204,12 +204,11 @@ def _cells(one: FieldEntry) -> Sequence[object]:
 
 
 async def _found(runtime: Run, visitor: Visitor, profile: str, text: str) -> list[FieldEntry]:
-    papers = papers_of(runtime.profiles.written)
-
     def read() -> list[FieldEntry]:
         rows = fields_for(runtime, visitor.namespaces, Scope())
         # Sketches know no namespaces.
         sketches = runtime.store.sketches() if visitor.namespaces is None else []
+        papers = runtime.papers.of(row.profile for row in rows)
         return matching(entries(rows, papers, sketches), profile, text)
 
     return await ask(read)
@@ -229,7 +228,7 @@ async def fields(
     return render(
         request, "fields.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
         count=len(found), profile=profile, text=text, page=number, pages=pages,
-        profiles=[(p.id, p.title) for p in runtime.rules.profiles],
+        profiles=runtime.papers.titles(one.profile for one in found),
     )  # fmt: skip
 
 

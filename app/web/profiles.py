@@ -1,4 +1,6 @@
-"""The profiles in use: their rules, what each took, what none took, and which rule takes a URL."""
+"""The profiles in use, and those that captures name: their rules, what each took, what none took;
+and which rule takes a URL.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from app.profiles.draft import LONGEST, CheckedDraft
 from app.profiles.draft import checked as draft_checked
 from app.profiles.explain import Explanation
 from app.report.build import Report
-from app.report.papers import Paper, papers_of
+from app.report.papers import Paper
 from app.runtime import Runtime
 from app.store import Scope
 from app.web.entrance import Form
@@ -35,17 +37,22 @@ class RuleEntry:
 @dataclass(frozen=True)
 class ProfileEntry:
     """`untaken`: requests and connections to its hosts that no rule took, by host, method and
-    route."""
+    route. One not `in_use` is here because captures name it."""
 
     id: str
     title: str
     paper: Paper | None
     rules: list[RuleEntry]
     untaken: list[tuple[str, str, str, int]]
+    in_use: bool
 
 
 def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
-    papers = {paper.profile: paper for paper in papers_of(runtime.profiles.written)}
+    in_use = runtime.rules.profiles
+    ids = [profile.id for profile in in_use]
+    known = runtime.papers.known
+    others = filter(None, (known.find(p.profile) for p in report.profiles if p.profile not in ids))
+    profiles = [*in_use, *(other.profile for other in others)]
     taken: Counter[tuple[str, str]] = Counter()
     untaken: dict[str, Counter[tuple[str, str, str]]] = {}
     parts = (report.answered, report.delivered, report.passed, report.refused, report.failed)
@@ -58,12 +65,13 @@ def entries(runtime: Runtime, report: Report) -> list[ProfileEntry]:
         ProfileEntry(
             profile.id,
             profile.title,
-            papers.get(profile.id),
+            runtime.papers.find(profile.id),
             [RuleEntry(rule, words(rule.match), taken[profile.id, rule.id])
              for rule in profile.rules],
             [(*names, n) for names, n in untaken.get(profile.id, Counter()).most_common(50)],
+            profile.id in ids,
         )
-        for profile in runtime.rules.profiles
+        for profile in profiles
     ]  # fmt: skip
 
 

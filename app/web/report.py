@@ -30,7 +30,6 @@ async def report(
     return render(
         request, "report.html", visitor, report=found, sections=show.sections(found),
         period=asked, periods=PERIODS, profile=profile, namespaces=visitor.namespaces,
-        profiles=[(p.id, p.title) for p in runtime.rules.profiles],
         most=_MOST if rows == "all" else _ROWS,
         more="" if rows == "all" else href("/report", **given, rows="all"),
     )  # fmt: skip

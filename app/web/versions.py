@@ -34,22 +34,24 @@ class _Asked(NamedTuple):
     one: str
     other: str
     found: Comparison | None
+    products: list[tuple[str, str]]
 
 
 def _gather(
     runtime: Runtime, namespaces: tuple[str, ...] | None, given: Mapping[str, str]
 ) -> _Asked:
     rows = fields_for(runtime, namespaces, Scope())
+    products = runtime.papers.titles(row.profile for row in rows)
     profile = given["profile"] or min(with_versions(rows), default="")
     # Senders are sums, which know no namespaces.
     senders = [] if namespaces is not None else runtime.store.senders(Scope(profile=profile))
     known = choices(rows, senders, profile)
     one, other = sides_by_default(known, given["one"], given["other"])
     if not one or not other:
-        return _Asked(profile, known, one, other, None)
+        return _Asked(profile, known, one, other, None, products)
     reading = Reading(runtime.store, rows, runtime.decoders, namespaces)
     found = compare(profile, reading.side(profile, one), reading.side(profile, other))
-    return _Asked(profile, known, one, other, found)
+    return _Asked(profile, known, one, other, found, products)
 
 
 def _options(known: Choices) -> list[tuple[str, str]]:
@@ -75,7 +77,7 @@ async def versions(
             options.append((name, asked.found.titles[name == asked.other]))
     return render(
         request, "versions.html", visitor, asked=asked, options=options, times=_times(asked),
-        profiles=[(p.id, p.title) for p in runtime.rules.profiles],
+        profiles=asked.products,
     )  # fmt: skip
 
 

@@ -222,6 +222,6 @@ async def workloads(
         request, "workloads.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
         count=len(found), amiss=sum(one.amiss for one in everybody), everybody=len(everybody),
         unheard=unheard(report, boots), page=number, pages=pages, text=text, state=state,
-        profile=profile, profiles=[(p.id, p.title) for p in runtime.rules.profiles],
+        profile=profile, profiles=runtime.papers.titles(part.profile for part in report.profiles),
         period=asked, periods=PERIODS, outcomes=OUTCOMES,
     )  # fmt: skip

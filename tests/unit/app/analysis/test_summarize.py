@@ -12,11 +12,11 @@ import pytest
 import zstandard
 
 from app.analysis.summarize import lines, log_files, main, summarize
-from app.client.source import in_use
 from app.contract.names import FILE_STORE
 from app.contract.record import LINE_CAP
 from app.logs.files import LogFiles, request_log
 from app.report.build import build
+from app.report.papers import known_papers
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming, spliced
 from tests.unit.app.analysis.test_rows import records
@@ -69,7 +69,8 @@ def test_a_store_is_asked_where_there_is_one_and_says_the_same_as_the_logs(
     stored, logged = written(), written("--from-logs", str(logs))
     assert str(data / FILE_STORE) in capsys.readouterr().out
     assert stored["log"] == logged["log"] and stored["log"]["requests"] == len(found)
-    asked = msgspec.to_builtins(build(store, papers=in_use(["cribl"])[0], inbox=store.inbox()))
+    papers = known_papers(["cribl"], None)[0].in_use
+    asked = msgspec.to_builtins(build(store, papers=papers, inbox=store.inbox()))
     assert stored["report"] | {"generated_at": ""} == asked | {"generated_at": ""}
     (only,) = [row for row in stored["report"]["passed"] if row["kind"] == "spliced"]
     assert only["host"] == "other.example"

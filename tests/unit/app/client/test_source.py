@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app.client.source import LOCAL_HINTS, ApiSource, ClientError, StoreSource, captures, connect
+from app.client.source import (
+    LOCAL_HINTS,
+    ApiSource,
+    ClientError,
+    Source,
+    StoreSource,
+    captures,
+    connect,
+)
 from app.contract.names import FILE_SERVER, FILE_STORE, FILE_TOKEN
 from app.contract.record import decode
 from app.contract.settings import SettingError
@@ -93,6 +101,87 @@ def test_app_and_store_answer_the_same(filled: Settings) -> None:
     finally:
         if app.child is not None:
             app.child.stop()
+
+
+ACME = (
+    "id: acme\ntitle: Acme\nhosts: [a.test]\nclasses: {query.n: licence}\n"
+    "rules: [{id: a, action: observe, match: {path: /a}, decode: [protobuf]}]\n"
+)
+
+
+def test_app_and_store_read_by_profiles_that_captures_name(tmp_path: Path) -> None:
+    """A run had `calico`, `dbt` and the added `acme`; in use is `cribl` alone. Other ids are text:
+    of a profile by path, of nobody."""
+    made = load({"TELEMOCK_DATA": str(tmp_path), "TELEMOCK_LOGS": str(tmp_path / "logs"),
+                 "TELEMOCK_PROFILES": "cribl"})  # fmt: skip
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "acme.yaml").write_text(ACME)
+    (tmp_path / "own.yaml").write_text(ACME.replace("acme", "own"))
+    asked = [("guid", "0" * 8), ("size", "3"), ("cal_ver", "v3.30"), ("n", "5")]
+    ids = ["cribl", "calico", "acme", "own", "../own", str(tmp_path / "own.yaml"), "own.yaml"]
+    store = SqliteStore(tmp_path / FILE_STORE)
+    store.write(incoming(*(
+        exchange(n, profile=id, host="a.test", rule="usage", query=asked, product_version=version)
+        for n, (id, version) in enumerate([(i, v) for i in ids for v in ("1", "2")], 1)
+    )))  # fmt: skip
+    store.close()
+    rules = [
+        ("dbt", "fusion"),
+        ("acme", "a"),
+        ("cribl", "telemetry"),
+        ("own", "a"),
+        ("../own", "a"),
+    ]
+
+    def answers(source: Source) -> object:
+        report = source.report(Scope())
+        report.generated_at, report.dropped = "", {}
+        one = source.report(Scope(profile="calico"))
+        one.generated_at, one.dropped = "", {}
+        found = CaptureQuery(kind="exchange", order="oldest")
+        decoders = source.decoders()
+        return (
+            report, one, source.fields(Scope()), source.diff("calico", "1", "2"),
+            [*captures(source, filter.read("class:licence", found))],
+            [tuple(decoders(*rule)) for rule in rules],
+        )  # fmt: skip
+
+    with connect(made) as source:
+        assert isinstance(source, StoreSource)
+        expected = answers(source)
+        report, fields, decoders = source.report(Scope()), source.fields(Scope()), source.decoders()
+        licensed = [*captures(source, filter.read("class:licence", CaptureQuery()))]
+    papers = {part.profile: part.paper for part in report.profiles}
+    assert {id for id, paper in papers.items() if paper} == {"cribl", "calico", "acme"}
+    assert {*ids} == papers.keys()
+    (said,) = (one for one in report.documented if one.profile == "calico")
+    assert said.seen and "query.n" in said.undocumented
+    classes = {(row.profile, row.path): row.class_by for row in fields}
+    assert classes["calico", "query.size"] == classes["acme", "query.n"] == "profile"
+    assert "profile" not in {by for (id, _), by in classes.items() if "own" in id}
+    assert {decode(line).profile for line in licensed} == {"acme"}
+    assert [tuple(decoders(*rule)) for rule in rules] == [("protobuf",), ("protobuf",), (), (), ()]
+    app = start_app(
+        made.data, made.logs, environ={"TELEMOCK_RETENTION_DAYS": "0", "TELEMOCK_PROFILES": "cribl"}
+    )
+    try:
+        with connect(made) as source:
+            assert isinstance(source, ApiSource)
+            assert [p.id for p in source.profiles().profiles] == ["cribl"]
+            assert answers(source) == expected
+    finally:
+        if app.child is not None:
+            app.child.stop()
+
+
+def test_a_refused_profile_in_use_takes_no_other_in_its_place(filled: Settings) -> None:
+    (filled.data / "own.yaml").write_text("id: cribl\n")
+    broken = replace(filled, profiles_given=(str(filled.data / "own.yaml"),))
+    with connect(broken) as source:
+        report = source.report(Scope())
+        assert [part.paper for part in report.profiles] == [None]
+        assert "profile" not in {row.class_by for row in source.fields(Scope())}
+        assert any(gap.id == "profile_refused" for gap in report.coverage.gaps)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

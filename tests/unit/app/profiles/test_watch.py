@@ -32,6 +32,29 @@ def test_change_is_in_use_at_the_next_check(path: Path) -> None:
     assert profiles.check() is False
 
 
+def test_added_ones_are_known_at_the_next_check_and_decide_nothing(
+    path: Path, tmp_path: Path
+) -> None:
+    added = tmp_path / "profiles"
+    profiles = ProfileSet([path], added=added)
+    rules = profiles.rules
+
+    def title() -> str | None:
+        assert profiles.check() is False and profiles.rules is rules
+        found = profiles.known.find("other")
+        return found and found.profile.title
+
+    assert title() is None
+    added.mkdir()
+    for name in ("One", "Two"):
+        write(added / "other.yaml", f"id: other\ntitle: {name}\nhosts: [b.test]\n{RULES}")
+        assert title() == name
+    write(added / "other.yaml", "id: other\n")
+    assert title() is None
+    (added / "other.yaml").unlink()
+    assert title() is None
+
+
 def test_change_of_classes_alone_is_a_change(path: Path) -> None:
     profiles = ProfileSet([path])
     rules = profiles.rules

@@ -72,7 +72,7 @@ def test_fields_by_profile_and_class_count_once() -> None:
 
 
 def test_a_profile_speaks_of_its_own_fields() -> None:
-    word = profiles_word([paper(any_n="licence")])
+    word = profiles_word({"acme": paper(any_n="licence")}.get)
     assert word("acme", "body.a.n") == word("acme", "query.n") == "licence"
     assert word("acme", "body.m") == word("other", "query.n") == ""
 

@@ -28,6 +28,38 @@ def test_rules_and_what_each_took(visitor: httpx.Client) -> None:
     assert "With a Free license" in text
 
 
+def test_a_profile_that_captures_name_is_shown_as_not_in_use(tmp_path: FilePath) -> None:
+    query = [("guid", "0"), ("n", "1")]
+    mark = "Not in use now; captures name it."
+    with serving(tmp_path, TELEMOCK_PROFILES="cribl") as served, sign_in(served) as client:
+        assert mark not in client.get("/profiles").text
+        etag = served.runtime.rules.etag
+        served.runtime.store.write(incoming(
+            exchange(1, profile="calico", rule="usage", query=query, namespace="edge"),
+            exchange(2, profile="../<b>", rule="usage"), exchange(3, profile="cribl"),
+            exchange(4, profile="calico", rule="", product_version="9", namespace="edge"),
+        ))  # fmt: skip
+        text = client.get("/profiles").text
+        shown = re.findall(r'<h2 id="profile-([^"]+)">.*?</h2>\s*(<p class="sub">[^<]+</p>)?', text)
+        assert shown == [("cribl", ""), ("calico", f'<p class="sub">{mark}</p>')]
+        took = re.search(r'href="/captures\?q=profile%3Acalico\+rule%3Ausage">1<', text)
+        assert took and "Switched off by" in text and "anonymous Calico version number" in text
+        report = client.get("/report?since=all").text
+        assert "anonymous Calico version number" in report
+        for path in ("/fields", "/versions?profile=calico", "/workloads?since=all"):
+            assert re.search('<option value="calico"[^>]*>[^<]*Calico', client.get(path).text)
+        field = {"profile": "calico", "host": "cdn.cribl.io", "method": "GET",
+                 "route": "/telemetry/index.html", "field": "query.guid"}  # fmt: skip
+        assert "the profile" in client.get("/fields/one", params=field).text
+        # It decides nothing.
+        assert served.runtime.rules.etag == etag
+        url = {"url": "https://usage.projectcalico.org/UsageCheck/calicoVersionCheck"}
+        assert "No profile in use names this host" in client.get("/profiles", params=url).text
+        bounded(served, "logs")
+        for path in ("/profiles", "/report?since=all", "/fields", "/versions", "/workloads"):
+            assert "calico" not in client.get(path).text.lower()
+
+
 def test_a_url_is_explained(visitor: httpx.Client) -> None:
     url = "https://cdn.cribl.io/telemetry/index.html?v=4.16.1"
     text = visitor.get("/profiles", params={"url": url}).text
