@@ -24,7 +24,7 @@ from tests import netns
 from tests.leaks import corpus, entrances, made_up
 from tests.leaks.corpus import HOSTS, Case
 from tests.leaks.entrances import Request, Ways
-from tests.leaks.vendor import ANSWER, Vendor
+from tests.leaks.vendor import ANSWER, Vendor, whole
 from tests.sidecar import HOST, LINE, ROOT, Sidecar, authority, bundle_of, rule
 
 REQUESTS = int(os.environ.get("LEAKS_REQUESTS", "1200"))
@@ -110,8 +110,10 @@ class Lab:
             if not way.endswith("h2"):
                 line = f"{request.method} {request.target.format(mark=mark)} {request.version}\r\n"
                 assert line.encode("latin-1") in reached
+                # Beside it may be what an earlier HTTP/2 connection still acknowledged.
+                sent = reached[reached.index(line.encode("latin-1")) :]
                 body = (request.body or b"").replace(b"{mark}", mark.encode())
-                assert reached.endswith(b"\r\n\r\n" + body)
+                assert sent[: whole(sent)].endswith(b"\r\n\r\n" + body)
             return
         self.kept.append(mark)
         assert mark.encode() not in reached, got

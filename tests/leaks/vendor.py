@@ -20,22 +20,22 @@ class Vendor(Listener):
     """Speaks HTTP/1.1, and HTTP/2 to who offers it; of anything else it keeps the bytes."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self._kept = bytearray()
+        self._kept: dict[int, bytearray] = {}  # by the thread, of which each connection has one
         self._lock = threading.Lock()
         super().__init__(context)
 
     def keep(self, data: bytes) -> None:
         with self._lock:
-            self._kept += data
+            self._kept.setdefault(threading.get_ident(), bytearray()).extend(data)
 
     def saw(self, mark: str) -> bool:
         with self._lock:
-            return mark.encode() in self._kept
+            return any(mark.encode() in kept for kept in self._kept.values())
 
     def take(self) -> bytes:
         """All that came since the last time."""
         with self._lock:
-            taken = bytes(self._kept)
+            taken = b"".join(self._kept.values())
             self._kept.clear()
         return taken
 
