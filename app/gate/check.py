@@ -154,7 +154,7 @@ def _without(seen: EndpointSight, path: str) -> Sight:
                 found.merge(sight)
         return found
     carrying = seen.fields[path].requests if path in seen.fields else 0
-    if (lacking := seen.read - carrying - seen.partly) > 0:
+    if (lacking := seen.read - carrying - seen.partly - seen.unlisted) > 0:
         examples = (id for paths, id in seen.samples.items() if path not in paths)
         found.add(lacking, seen.sight.first_ns, seen.sight.last_ns, next(examples, ""))
     return found

@@ -85,8 +85,11 @@ def _differs(one: ContractField, other: ContractField) -> bool:
 
 def _said(field: ContractField) -> str:
     shapes = f" ({', '.join(field.shapes)})" if field.shapes else ""
-    names = [field.said] if field.said else field.classes
-    classes = f", {' or '.join(names)}" if names else ""
+    of_values = " or ".join(field.classes)
+    if field.said and of_values not in ("", field.said):
+        classes = f", {field.said} (values: {of_values})"
+    else:
+        classes = f", {found}" if (found := field.said or of_values) else ""
     rate = f" {field.rate}" if field.rate is not None else ""
     return f"{' or '.join(field.types)}{shapes}{classes}, {field.presence}{rate}"
 

@@ -52,7 +52,7 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
         (side({"shapes": ["guid"]}),
          ("changed", "query.x", "string, always", "string (guid), always")),
         (side({"classes": ["text"], "said": "secret"}),
-         ("changed", "query.x", "string, always", "string, secret, always")),
+         ("changed", "query.x", "string, always", "string, secret (values: text), always")),
         (side({"classes": ["secret"]}),
          ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"presence": "sometimes", "rate": 0.5}),
@@ -66,6 +66,14 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
 def test_what_differs(other: Contract, expected: tuple[str, ...]) -> None:
     assert told(side(), other) == [expected]
     assert len(told(other, side())) == 1
+
+
+def test_values_of_another_class_show_behind_the_same_word() -> None:
+    sides = (side({"classes": found, "said": "text"}) for found in (["text"], ["text", "contact"]))
+    assert told(*sides) == [
+        ("changed", "query.x", "string, text, always",
+         "string, text (values: text or contact), always"),
+    ]  # fmt: skip
 
 
 def test_hosts_endpoints_and_profiles() -> None:

@@ -94,6 +94,13 @@ def test_one_version_and_what_names_none(source: StoreSource) -> None:
     assert "query.y" in of(source, None).endpoints[ROUTE].fields
 
 
+def test_what_is_over_the_limits_makes_nothing_else_missing(source: StoreSource) -> None:
+    frozen = freeze("cribl", None, of(source, None), required_from=1).contract
+    long = ("x" * 300, "1")  # its path is over the limit, and what stands behind it may be too
+    source.store.write(incoming(exchange(20, query=[long], headers=[])))
+    assert check(frozen, of(source, None)) == [] == check(frozen, of(source, None, 0))
+
+
 def test_a_time_reads_no_earlier_capture(source: StoreSource) -> None:
     found = of(source, None, T0 + 8 * SECOND)
     assert found.captures == 1 and found.notes == []
