@@ -18,6 +18,7 @@ from app.contract.record import CaptureRecord, decode
 from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight, of_records
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
+from app.report.coverage import count
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
 from app.store.classes import ClassWords, class_of
 from app.store.inventory import route_of
@@ -45,18 +46,26 @@ def behaviour(
 ) -> Behaviour:
     """`report` is that of the profile and time. Raises what the source raises."""
     rows = source.fields(Scope(profile=profile))
-    named = (row for row in rows if row.version not in ("", OTHER))
-    asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
+    asked = scope_of(rows, profile, version, since_ns)
     decoders = source.decoders()
     if since_ns is not None:
-        words = ClassWords.of_inventory(rows)
-        found = of_records(_records(source, asked, MOST), decoders, words)
+        words, unsaid = ClassWords.of_inventory(rows), Sight()
+        found = of_records(_records(source, asked, MOST, unsaid), decoders, words)
         if found.captures >= MOST:
             found.notes.append(f"of this time the newest {found.captures} captures alone were read")
+        _note_unsaid(found, unsaid.count)
         return found
     found = _of_rows(rows, report, asked)
-    _add_sample(found, of_records(_records(source, asked, SAMPLE), decoders))
+    _add_sample(found, of_records(_records(source, asked, SAMPLE, Sight()), decoders))
     return found
+
+
+def scope_of(
+    rows: Iterable[FieldRow], profile: str, version: str | None, since_ns: int | None = None
+) -> VersionScope:
+    """`rows` are the profile's inventory."""
+    named = (row for row in rows if row.version not in ("", OTHER))
+    return VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
 
 
 def versions(source: Source) -> dict[str, list[str]]:
@@ -71,15 +80,30 @@ def versions(source: Source) -> dict[str, list[str]]:
     }
 
 
-def _records(source: Source, asked: VersionScope, limit: int) -> Iterator[CaptureRecord]:
-    """The newest captures of the version, and as many of what names no version."""
+def _records(
+    source: Source, asked: VersionScope, limit: int, unsaid: Sight
+) -> Iterator[CaptureRecord]:
+    """The newest captures of the version, and as many of what names no version. Counts in `unsaid`
+    what may be of the version, and does not say so."""
     query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
     yield from map(decode, captures(source, query, limit))
     if asked.version is not None:
         query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns)
         for record in map(decode, captures(source, query, limit)):
-            if not record.product_version and asked.covers(key_of(record), ""):
+            if record.product_version or record.kind == "log":
+                continue
+            if asked.covers(key_of(record), ""):
                 yield record
+            else:
+                unsaid.add(1, record.time_ns, record.time_ns)
+
+
+def _note_unsaid(found: Behaviour, number: int) -> None:
+    if number:
+        found.notes.append(
+            f"{count(number, 'request', 'requests')} named no version, to endpoints where others "
+            f"do, and {'was' if number == 1 else 'were'} left out: without --version all are in"
+        )
 
 
 def key_of(record: CaptureRecord) -> Endpoint:
@@ -91,9 +115,12 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
     found = Behaviour()
     requests: dict[Endpoint, dict[str, int]] = {}
     carrying: dict[tuple[Endpoint, str], dict[str, int]] = {}
+    unsaid: dict[tuple[Endpoint, str], int] = {}
     for row in rows:
         key = _key(row)
         if not asked.covers(key, row.version):
+            if row.version in ("", OTHER):
+                unsaid[key, row.version] = row.requests
             continue
         endpoint = found.endpoint(key)
         requests.setdefault(key, {})[row.version] = row.requests
@@ -113,6 +140,7 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         found.endpoints[key].read = sum(by_version.values())
     for (key, path), by_version in carrying.items():
         found.endpoints[key].fields[path].requests = sum(by_version.values())
+    _note_unsaid(found, sum(unsaid.values()))
     _add_counts(found, report, asked)
     for part in report.withheld:
         key = (part.host, part.method, part.endpoint)

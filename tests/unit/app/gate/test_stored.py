@@ -1,11 +1,13 @@
 """app/gate/stored.py: a store's sums say the same as its captures, of each version."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.client.source import StoreSource
+from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import Behaviour
 from app.gate.check import check
 from app.gate.freeze import freeze
@@ -92,6 +94,32 @@ def test_one_version_and_what_names_none(source: StoreSource) -> None:
     example = found.endpoints[ROUTE].fields["query.x"].kinds.popitem()[1].example
     assert example in {f"{BOOT[:8]}-{n}" for n in range(6, 9)}
     assert "query.y" in of(source, None).endpoints[ROUTE].fields
+
+
+def test_what_names_no_version_where_others_do_is_told(source: StoreSource) -> None:
+    said = (
+        "1 request named no version, to endpoints where others do, and was left out: without "
+        "--version all are in"
+    )
+    assert of(source, NEW).notes == of(source, NEW, 0).notes == [said]
+    assert of(source, None).notes == of(source, None, 0).notes == []
+
+
+@pytest.mark.parametrize("since_ns", [None, 0])
+def test_an_event_is_found_however_many_there_are(
+    source: StoreSource, since_ns: int | None
+) -> None:
+    def batch(seq: int, *names: str) -> CaptureRecord:
+        text = json.dumps({"batch": [{"event": name} for name in names]})
+        return exchange(seq, method="POST", query=[], body=Body(text=text, size=len(text)))
+
+    names = [f"e{n}" for n in range(40)]
+    source.store.write(incoming(batch(20, *names, *names)))
+    frozen = freeze("cribl", None, of(source, None, since_ns)).contract
+    assert sorted(names) in [one.events for one in frozen.endpoints]
+    source.store.write(incoming(batch(21, *names, "rare")))
+    (found,) = check(frozen, of(source, None, since_ns))
+    assert (found.kind, found.field, found.count) == ("unplanned_event", "rare", 1)
 
 
 def test_what_is_over_the_limits_makes_nothing_else_missing(source: StoreSource) -> None:
