@@ -52,8 +52,9 @@ def unchecked(contract: Contract, seen: Behaviour) -> list[str]:
     requests = sum(one.sight.count for one in endpoints)
     told = [
         (unread, "request", "not looked into"),
-        (sum(sight.count for sight in seen.hosts.values()) - requests, "connection",
+        (sum(sight.count for sight in seen.hosts.values()) - requests - seen.messages, "connection",
          "not opened, or carried no request"),
+        (seen.messages, "WebSocket message", "not looked into"),
         (sum(one.partly for one in endpoints), "request",
          "not kept whole: the rest of its fields is not known"),
         (sum(one.unlisted for one in endpoints), "field", "over the limits of what is listed"),

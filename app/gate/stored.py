@@ -15,7 +15,15 @@ from app.client.source import Source, captures
 from app.contract.classes import SAYS_PERSON, SAYS_PROFILE
 from app.contract.instant import instant
 from app.contract.record import CaptureRecord, decode
-from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight, of_records
+from app.gate.behaviour import (
+    NAMELESS,
+    SENT_PARTS,
+    Behaviour,
+    FieldKind,
+    FieldSight,
+    Sight,
+    of_records,
+)
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
 from app.report.coverage import count
@@ -143,11 +151,11 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
     _note_unsaid(found, sum(unsaid.values()))
     _add_counts(found, report, asked)
     for part in report.withheld:
-        key = (part.host, part.method, part.endpoint)
-        if part.part in ("request", "record") and key in found.endpoints:
+        key = (part.host or NAMELESS, part.method, part.endpoint)
+        if part.part in SENT_PARTS and key in found.endpoints:
             found.endpoints[key].partly += part.count
     for line in report.events:
-        key = (line.host, line.method, line.endpoint)
+        key = (line.host or NAMELESS, line.method, line.endpoint)
         of_version = any(asked.covers(key, v) for v in line.versions or [""])
         if line.event and key in found.endpoints and of_version:
             sight = found.endpoints[key].events.setdefault(line.event, Sight())
@@ -159,26 +167,32 @@ def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
     """Counts by the report, which knows endpoints without fields, too; by fields what belongs to
     one version, which they alone know, and what the roll-ups have forgotten."""
     by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
+    counted = set()
     for line in _lines(report):
         key = (line.host or NAMELESS, line.method, line.endpoint)
-        if key not in by_fields:
-            times = instant(line.first_seen), instant(line.last_seen)
-            _count(found, key, Sight(line.count, *times))
+        if key in by_fields:
+            continue
+        sight = Sight(line.count, instant(line.first_seen), instant(line.last_seen))
+        _count(found, key[0], sight)
+        counted.add(key)
+        if line.method:
+            found.endpoint(key).sight.merge(sight)
+        elif line.kind == "message" and key not in found.endpoints:
+            found.messages += line.count
     for key, endpoint in found.endpoints.items():
         if not endpoint.sight.count:
             whole = Sight()
             for field in endpoint.fields.values():
                 for sight in field.kinds.values():
                     whole.merge(sight)
-            _count(found, key, replace(whole, count=endpoint.read))
+            endpoint.sight = replace(whole, count=endpoint.read)
+            if key not in counted:  # else lines, among the other records of their connections
+                _count(found, key[0], endpoint.sight)
 
 
-def _count(found: Behaviour, key: Endpoint, sight: Sight) -> None:
-    host, method, _ = key
+def _count(found: Behaviour, host: str, sight: Sight) -> None:
     found.captures += sight.count
     found.hosts.setdefault(host, Sight()).merge(sight)
-    if method:
-        found.endpoint(key).sight.merge(sight)
 
 
 def _lines(report: Report) -> Iterable[EndpointLine]:
@@ -197,6 +211,10 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
             continue
         into = found.endpoints[key]
         into.senders = endpoint.senders
+        for path, field in into.fields.items():
+            # Of two kinds in one request the sums make two requests.
+            lacking = sum(s.count for paths, s in endpoint.alike.items() if path not in paths)
+            field.requests = min(field.requests, into.read - lacking)
         into.samples = {paths: sight.example for paths, sight in endpoint.alike.items()}
         into.sight.example = endpoint.sight.example
         for path, field in endpoint.fields.items():
@@ -209,4 +227,4 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
 
 
 def _key(row: FieldRow) -> Endpoint:
-    return row.host, row.method, row.route
+    return row.host or NAMELESS, row.method, row.route

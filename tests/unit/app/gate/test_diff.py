@@ -52,7 +52,7 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
         (side({"shapes": ["guid"]}),
          ("changed", "query.x", "string, always", "string (guid), always")),
         (side({"classes": ["text"], "said": "secret"}),
-         ("changed", "query.x", "string, always", "string, secret (values: text), always")),
+         ("changed", "query.x", "string, always", "string, text, said secret, always")),
         (side({"classes": ["secret"]}),
          ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"presence": "sometimes", "rate": 0.5}),
@@ -69,11 +69,14 @@ def test_what_differs(other: Contract, expected: tuple[str, ...]) -> None:
 
 
 def test_values_of_another_class_show_behind_the_same_word() -> None:
-    sides = (side({"classes": found, "said": "text"}) for found in (["text"], ["text", "contact"]))
-    assert told(*sides) == [
-        ("changed", "query.x", "string, text, always",
-         "string, text (values: text or contact), always"),
-    ]  # fmt: skip
+    plain, said, other = (
+        side({"classes": classes, "said": word})
+        for classes, word in ((["text"], None), (["text"], "text"), (["text", "contact"], "text"))
+    )
+    for one, another in ((plain, said), (said, other), (plain, other)):
+        ((kind, what, before, after),) = told(one, another)
+        assert (kind, what) == ("changed", "query.x") and before != after
+    assert told(said, other)[0][3] == "string, text or contact, said text, always"
 
 
 def test_hosts_endpoints_and_profiles() -> None:

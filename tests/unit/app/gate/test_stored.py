@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.client.source import StoreSource
-from app.contract.record import Body, CaptureRecord
+from app.contract import body as bodies
+from app.contract.record import Body, CaptureRecord, Message, Sender
 from app.gate.behaviour import Behaviour
-from app.gate.check import check
+from app.gate.check import check, unchecked
 from app.gate.freeze import freeze
 from app.gate.stored import behaviour, versions
 from app.store import SaidClass, Scope
@@ -47,6 +49,7 @@ def told(found: Behaviour) -> object:
     """What both ways must agree on."""
     return (
         found.captures,
+        found.messages,
         {host: sight.count for host, sight in found.hosts.items()},
         {
             key: (e.sight.count, e.read, e.pace, {p: (f.requests, f.said, {
@@ -60,6 +63,42 @@ def told(found: Behaviour) -> object:
 @pytest.mark.parametrize("version", [None, OLD, NEW])
 def test_sums_and_captures_say_the_same(source: StoreSource, version: str | None) -> None:
     assert told(of(source, version)) == told(of(source, version, 0))
+
+
+def line(seq: int, host: str, sender: Sender = "client", **given: Any) -> CaptureRecord:
+    body = bodies.whole(b"<14>version=3.9;user=me\n")
+    message = Message(of="x", sender=sender, body=body, line=given.pop("line", True))
+    return spliced(seq, host, kind="message", profile="cribl", message=message, sent=0, **given)
+
+
+ODD = {
+    "two kinds in one request": [
+        exchange(20 + n, query=[("x", "1"), ("x", "a")] if n % 2 else []) for n in range(6)
+    ],
+    "lines": [line(20, "a.example"), line(21, "a.example"), line(22, "a.example", "server")],
+    "lines with a version": [line(20, "a.example", product_version=NEW), line(21, "b.example")],
+    "lines without a host": [line(20, "")],
+    "messages": [line(20, "cdn.cribl.io", line=False), line(21, "b.example", line=False)],
+    "masked": [exchange(20, masked=[("query.v", "name v"), ("body.x", "email")])],
+    "no host": [exchange(20, host="")],
+    "no route": [exchange(20, rule="", route="", path="/a/7;x=1")],
+    "failed": [exchange(20, kind="failed", reason="bad_request")],
+}
+
+
+@pytest.mark.parametrize("version", [None, OLD, NEW])
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_is_the_same_in_sums(
+    source: StoreSource, name: str, version: str | None
+) -> None:
+    source.store.write(incoming(*ODD[name]))
+    sums, captures = of(source, version), of(source, version, 0)
+    assert told(sums) == told(captures)
+    frozen = freeze("cribl", version, sums, required_from=1).contract
+    assert frozen == freeze("cribl", version, captures, required_from=1).contract
+    kinds = [[(v.kind, v.where) for v in check(frozen, seen)] for seen in (sums, captures)]
+    assert kinds[0] == kinds[1]
+    assert unchecked(frozen, sums) == unchecked(frozen, captures)
 
 
 def test_a_class_that_somebody_says_stands_beside_those_of_the_values(source: StoreSource) -> None:
