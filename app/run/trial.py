@@ -8,6 +8,7 @@ and out of the next run.
 import dataclasses
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -65,7 +66,7 @@ class Home:
             if like is None:
                 self.home.mkdir(mode=0o700)
             else:
-                shutil.copytree(like, self.home, symlinks=True)
+                shutil.copytree(like, self.home, symlinks=True, ignore=_served)
         except BaseException:
             self.remove()
             raise
@@ -85,6 +86,13 @@ class Home:
 
     def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _served(directory: str, names: list[str]) -> list[str]:
+    """Sockets, pipes and devices: they lead to other programs, and have no copy."""
+    kept = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    modes = {name: (Path(directory) / name).lstat().st_mode for name in names}
+    return [name for name, mode in modes.items() if not any(is_one(mode) for is_one in kept)]
 
 
 def tried(

@@ -1,6 +1,8 @@
 """app/run/trial.py: a run leaves nothing behind, and a new home leads nowhere else."""
 
+import contextlib
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -37,10 +39,14 @@ def test_a_switchs_files_are_written_into_the_new_home_alone(
     like.mkdir()
     (like / "kept").write_text("k")
     (like / "out").symlink_to(tmp_path)
+    os.mkfifo(like / "pipe")
+    with socket.socket(socket.AF_UNIX) as agent, contextlib.chdir(like):
+        agent.bind("agent")  # its path has a limit
     home = Home(like)
     home.write({"~/.config/acme/off": "x", "~/kept": "new"})
     assert (home.home / ".config/acme/off").read_text() == "x"
     assert (home.home / "kept").read_text() == "new" and (like / "kept").read_text() == "k"
+    assert {path.name for path in home.home.iterdir()} == {".config", "kept", "out"}
     before = sorted(tmp_path.iterdir())
     for name in ("~/out/off", "~/out/.config/acme/off"):
         with pytest.raises(OSError, match="leads out of the new home"):
