@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.ending import DONE, FAILED
+from app.cli.interrupt import INTERRUPTED
 from app.cli.options import AsJson, Wait
 
 
@@ -65,7 +66,7 @@ def optout(
     Example: telemock optout dbt --also DO_NOT_TRACK=1 -- dbt {args} parse
     """
     from app.escape import as_json as json_of
-    from app.run.optout import AuditOptions, audit
+    from app.run.optout import AuditInterrupt, AuditOptions, audit
     from app.run.optout_show import markdown, text
     from app.settings import load
 
@@ -76,19 +77,23 @@ def optout(
         if sys.stderr.isatty():
             typer.echo(f"telemock: {line}", err=True)
 
-    found = audit(
-        product,
-        command,
-        load(),
-        AuditOptions(fresh, home, repeat, wait, transparent, verbose),
-        also=[_switch(one) for one in also or ()],
-        progress=progress,
-    )
+    try:
+        found = audit(
+            product,
+            command,
+            load(),
+            AuditOptions(fresh, home, repeat, wait, transparent, verbose),
+            also=[_switch(one) for one in also or ()],
+            progress=progress,
+        )
+        code = DONE if found.holds else FAILED
+    except AuditInterrupt as e:
+        found, code = e.found, INTERRUPTED
     if as_json:
         typer.echo(json_of(found))
     else:
         typer.echo(markdown(found) if as_markdown else text(found), nl=False)
-    raise typer.Exit(DONE if found.holds else FAILED)
+    raise typer.Exit(code)
 
 
 def _switch(text: str):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.contract.record import CaptureRecord
+from app.contract.record import CaptureRecord, line_of
 from app.gate.contract_file import Endpoint
 from app.report.sides import Decoders
 from app.store import MASKED, Facts, short_id
@@ -17,6 +17,7 @@ from app.store.classes import NO_WORDS, ClassWords, class_of
 from app.store.facts import endpoint_of, facts, sender
 from app.store.inventory import route_of
 
+SENT_PARTS = ("request", "message", "record")
 NAMELESS = "(no name)"  # stands for the host of a connection that named none
 
 
@@ -86,6 +87,7 @@ class Behaviour(msgspec.Struct):
     hosts: dict[str, Sight] = {}
     endpoints: dict[Endpoint, EndpointSight] = {}
     captures: int = 0
+    messages: int = 0  # of WebSockets
     notes: list[str] = []
 
     def endpoint(self, key: Endpoint) -> EndpointSight:
@@ -99,9 +101,13 @@ class Behaviour(msgspec.Struct):
         host = record.host or NAMELESS
         self.captures += 1
         self.hosts.setdefault(host, Sight()).merge(one)
-        if record.request is None:
+        if record.message is not None and not record.message.line:
+            self.messages += 1
+        if record.request is None and line_of(record) is None:
             return
-        endpoint = self.endpoint((host, record.request.method, route_of(record)))
+        # Lines have no method: no contract can plan them.
+        method = record.request.method if record.request else ""
+        endpoint = self.endpoint((host, method, route_of(record)))
         endpoint.sight.merge(one)
         who = (record.boot, record.workload.namespace, sender(record))
         endpoint.senders.setdefault(who, Sight()).merge(one)
@@ -145,6 +151,5 @@ def _observe(endpoint: EndpointSight, known: Facts, one: Sight) -> frozenset[str
 
 def _is_whole(known: Facts) -> bool:
     return not any(
-        note.part in ("request", "record") and not note.why.startswith(MASKED)
-        for note in known.notes
+        note.part in SENT_PARTS and not note.why.startswith(MASKED) for note in known.notes
     )

@@ -52,8 +52,9 @@ def unchecked(contract: Contract, seen: Behaviour) -> list[str]:
     requests = sum(one.sight.count for one in endpoints)
     told = [
         (unread, "request", "not looked into"),
-        (sum(sight.count for sight in seen.hosts.values()) - requests, "connection",
+        (sum(sight.count for sight in seen.hosts.values()) - requests - seen.messages, "connection",
          "not opened, or carried no request"),
+        (seen.messages, "WebSocket message", "not looked into"),
         (sum(one.partly for one in endpoints), "request",
          "not kept whole: the rest of its fields is not known"),
         (sum(one.unlisted for one in endpoints), "field", "over the limits of what is listed"),
@@ -154,7 +155,7 @@ def _without(seen: EndpointSight, path: str) -> Sight:
                 found.merge(sight)
         return found
     carrying = seen.fields[path].requests if path in seen.fields else 0
-    if (lacking := seen.read - carrying - seen.partly) > 0:
+    if (lacking := seen.read - carrying - seen.partly - seen.unlisted) > 0:
         examples = (id for paths, id in seen.samples.items() if path not in paths)
         found.add(lacking, seen.sight.first_ns, seen.sight.last_ns, next(examples, ""))
     return found

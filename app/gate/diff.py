@@ -85,10 +85,10 @@ def _differs(one: ContractField, other: ContractField) -> bool:
 
 def _said(field: ContractField) -> str:
     shapes = f" ({', '.join(field.shapes)})" if field.shapes else ""
-    names = [field.said] if field.said else field.classes
-    classes = f", {' or '.join(names)}" if names else ""
+    classes = f", {' or '.join(field.classes)}" if field.classes else ""
+    said = f", said {field.said}" if field.said else ""
     rate = f" {field.rate}" if field.rate is not None else ""
-    return f"{' or '.join(field.types)}{shapes}{classes}, {field.presence}{rate}"
+    return f"{' or '.join(field.types)}{shapes}{classes}{said}, {field.presence}{rate}"
 
 
 def _difference(kind: str, key: tuple[str, str, str], what: str, said: str) -> Difference:

@@ -66,7 +66,7 @@ def freeze(
             try:
                 endpoints.append(_endpoint(key, sight, required_from, said))
             except ValidationError as e:
-                why = e.errors(include_url=False)[0]["msg"]
+                why = e.errors(include_url=False)[0]["msg"] if key[1] else "it is no HTTP"
                 left_out.append(f"endpoint {plain(' '.join(key))}: {plain(why)}")
     contract = Contract(
         contract=1, profile=profile, version=version, hosts=hosts, endpoints=endpoints,

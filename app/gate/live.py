@@ -9,7 +9,8 @@ from app.contract.record import decode
 from app.gate.behaviour import Behaviour
 from app.gate.check import check
 from app.gate.contract_file import Contract
-from app.store import CaptureQuery
+from app.gate.stored import key_of, scope_of
+from app.store import CaptureQuery, Scope
 
 _POLL_S = 1.0
 
@@ -20,15 +21,15 @@ def watch(
     """Returns at the first violation, or after that time. Raises what the source raises."""
     seen = Behaviour()
     decoders, words = source.decoders(), source.words()
-    query = CaptureQuery(
-        profile=profile, version=version, order="arrival", cursor=end(source), limit=500
-    )
+    asked = scope_of(source.fields(Scope(profile=profile)) if version else (), profile, version)
+    query = CaptureQuery(profile=profile, order="arrival", cursor=end(source), limit=500)
     until = time.monotonic() + lasts_s
     while True:
         page = source.page(query)
         for line in page.items:
-            if is_asked(line, query):
-                seen.add(decode(line), decoders, words)
+            record = decode(line)
+            if is_asked(line, query) and asked.covers(key_of(record), record.product_version):
+                seen.add(record, decoders, words)
         if check(contract, seen):
             return seen
         query = replace(query, cursor=page.last)

@@ -15,9 +15,18 @@ from app.client.source import Source, captures
 from app.contract.classes import SAYS_PERSON, SAYS_PROFILE
 from app.contract.instant import instant
 from app.contract.record import CaptureRecord, decode
-from app.gate.behaviour import NAMELESS, Behaviour, FieldKind, FieldSight, Sight, of_records
+from app.gate.behaviour import (
+    NAMELESS,
+    SENT_PARTS,
+    Behaviour,
+    FieldKind,
+    FieldSight,
+    Sight,
+    of_records,
+)
 from app.gate.contract_file import Endpoint
 from app.report.build import EndpointLine, Report
+from app.report.coverage import count
 from app.store import OTHER, CaptureQuery, FieldRow, Scope
 from app.store.classes import ClassWords, class_of
 from app.store.inventory import route_of
@@ -45,18 +54,26 @@ def behaviour(
 ) -> Behaviour:
     """`report` is that of the profile and time. Raises what the source raises."""
     rows = source.fields(Scope(profile=profile))
-    named = (row for row in rows if row.version not in ("", OTHER))
-    asked = VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
+    asked = scope_of(rows, profile, version, since_ns)
     decoders = source.decoders()
     if since_ns is not None:
-        words = ClassWords.of_inventory(rows)
-        found = of_records(_records(source, asked, MOST), decoders, words)
+        words, unsaid = ClassWords.of_inventory(rows), Sight()
+        found = of_records(_records(source, asked, MOST, unsaid), decoders, words)
         if found.captures >= MOST:
             found.notes.append(f"of this time the newest {found.captures} captures alone were read")
+        _note_unsaid(found, unsaid.count)
         return found
     found = _of_rows(rows, report, asked)
-    _add_sample(found, of_records(_records(source, asked, SAMPLE), decoders))
+    _add_sample(found, of_records(_records(source, asked, SAMPLE, Sight()), decoders))
     return found
+
+
+def scope_of(
+    rows: Iterable[FieldRow], profile: str, version: str | None, since_ns: int | None = None
+) -> VersionScope:
+    """`rows` are the profile's inventory."""
+    named = (row for row in rows if row.version not in ("", OTHER))
+    return VersionScope(profile, version, since_ns, frozenset(map(_key, named)))
 
 
 def versions(source: Source) -> dict[str, list[str]]:
@@ -71,15 +88,30 @@ def versions(source: Source) -> dict[str, list[str]]:
     }
 
 
-def _records(source: Source, asked: VersionScope, limit: int) -> Iterator[CaptureRecord]:
-    """The newest captures of the version, and as many of what names no version."""
+def _records(
+    source: Source, asked: VersionScope, limit: int, unsaid: Sight
+) -> Iterator[CaptureRecord]:
+    """The newest captures of the version, and as many of what names no version. Counts in `unsaid`
+    what may be of the version, and does not say so."""
     query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
     yield from map(decode, captures(source, query, limit))
     if asked.version is not None:
         query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns)
         for record in map(decode, captures(source, query, limit)):
-            if not record.product_version and asked.covers(key_of(record), ""):
+            if record.product_version or record.kind == "log":
+                continue
+            if asked.covers(key_of(record), ""):
                 yield record
+            else:
+                unsaid.add(1, record.time_ns, record.time_ns)
+
+
+def _note_unsaid(found: Behaviour, number: int) -> None:
+    if number:
+        found.notes.append(
+            f"{count(number, 'request', 'requests')} named no version, to endpoints where others "
+            f"do, and {'was' if number == 1 else 'were'} left out: without --version all are in"
+        )
 
 
 def key_of(record: CaptureRecord) -> Endpoint:
@@ -91,9 +123,12 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
     found = Behaviour()
     requests: dict[Endpoint, dict[str, int]] = {}
     carrying: dict[tuple[Endpoint, str], dict[str, int]] = {}
+    unsaid: dict[tuple[Endpoint, str], int] = {}
     for row in rows:
         key = _key(row)
         if not asked.covers(key, row.version):
+            if row.version in ("", OTHER):
+                unsaid[key, row.version] = row.requests
             continue
         endpoint = found.endpoint(key)
         requests.setdefault(key, {})[row.version] = row.requests
@@ -113,13 +148,14 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
         found.endpoints[key].read = sum(by_version.values())
     for (key, path), by_version in carrying.items():
         found.endpoints[key].fields[path].requests = sum(by_version.values())
+    _note_unsaid(found, sum(unsaid.values()))
     _add_counts(found, report, asked)
     for part in report.withheld:
-        key = (part.host, part.method, part.endpoint)
-        if part.part in ("request", "record") and key in found.endpoints:
+        key = (part.host or NAMELESS, part.method, part.endpoint)
+        if part.part in SENT_PARTS and key in found.endpoints:
             found.endpoints[key].partly += part.count
     for line in report.events:
-        key = (line.host, line.method, line.endpoint)
+        key = (line.host or NAMELESS, line.method, line.endpoint)
         of_version = any(asked.covers(key, v) for v in line.versions or [""])
         if line.event and key in found.endpoints and of_version:
             sight = found.endpoints[key].events.setdefault(line.event, Sight())
@@ -131,26 +167,32 @@ def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
     """Counts by the report, which knows endpoints without fields, too; by fields what belongs to
     one version, which they alone know, and what the roll-ups have forgotten."""
     by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
+    counted = set()
     for line in _lines(report):
         key = (line.host or NAMELESS, line.method, line.endpoint)
-        if key not in by_fields:
-            times = instant(line.first_seen), instant(line.last_seen)
-            _count(found, key, Sight(line.count, *times))
+        if key in by_fields:
+            continue
+        sight = Sight(line.count, instant(line.first_seen), instant(line.last_seen))
+        _count(found, key[0], sight)
+        counted.add(key)
+        if line.method:
+            found.endpoint(key).sight.merge(sight)
+        elif line.kind == "message" and key not in found.endpoints:
+            found.messages += line.count
     for key, endpoint in found.endpoints.items():
         if not endpoint.sight.count:
             whole = Sight()
             for field in endpoint.fields.values():
                 for sight in field.kinds.values():
                     whole.merge(sight)
-            _count(found, key, replace(whole, count=endpoint.read))
+            endpoint.sight = replace(whole, count=endpoint.read)
+            if key not in counted:  # else lines, among the other records of their connections
+                _count(found, key[0], endpoint.sight)
 
 
-def _count(found: Behaviour, key: Endpoint, sight: Sight) -> None:
-    host, method, _ = key
+def _count(found: Behaviour, host: str, sight: Sight) -> None:
     found.captures += sight.count
     found.hosts.setdefault(host, Sight()).merge(sight)
-    if method:
-        found.endpoint(key).sight.merge(sight)
 
 
 def _lines(report: Report) -> Iterable[EndpointLine]:
@@ -169,6 +211,10 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
             continue
         into = found.endpoints[key]
         into.senders = endpoint.senders
+        for path, field in into.fields.items():
+            # Of two kinds in one request the sums make two requests.
+            lacking = sum(s.count for paths, s in endpoint.alike.items() if path not in paths)
+            field.requests = min(field.requests, into.read - lacking)
         into.samples = {paths: sight.example for paths, sight in endpoint.alike.items()}
         into.sight.example = endpoint.sight.example
         for path, field in endpoint.fields.items():
@@ -181,4 +227,4 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
 
 
 def _key(row: FieldRow) -> Endpoint:
-    return row.host, row.method, row.route
+    return row.host or NAMELESS, row.method, row.route

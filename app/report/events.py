@@ -4,14 +4,17 @@ Called by `app.report.build`, of the store's roll-up.
 """
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import msgspec
+from msgspec.structs import replace
 
 from app.contract.instant import iso
 from app.store import OTHER, EventRow
 from app.store.versions import version_number
 
-MOST = 20  # names of one endpoint's events; the others are one line
+MOST = 200  # names of one endpoint's events, as many as a store keeps; the others are one line
+SHOWN = 20  # of them for people
 
 _Endpoint = tuple[str, str, str, str]
 
@@ -38,6 +41,23 @@ def event_lines(rows: Iterable[EventRow]) -> list[EventLine]:
         endpoint = (row.profile, row.host, row.method, row.route)
         found.setdefault(endpoint, {}).setdefault(row.name, []).append(row)
     return [line for endpoint, names in found.items() for line in _lines(endpoint, names)]
+
+
+def shown(lines: Iterable[EventLine]) -> Iterable[EventLine]:
+    """The same for people: the most frequent of each endpoint, and the others together."""
+    for _, of in groupby(lines, lambda e: (e.profile, e.host, e.method, e.endpoint)):
+        most = [*of]
+        yield from most[:SHOWN]
+        if rest := most[SHOWN:]:
+            yield replace(
+                rest[0],
+                event=OTHER,
+                names=sum(line.names for line in rest),
+                count=sum(line.count for line in rest),
+                versions=sorted({v for line in rest for v in line.versions}, key=version_number),
+                first_seen=min(line.first_seen for line in rest),
+                last_seen=max(line.last_seen for line in rest),
+            )
 
 
 def _lines(endpoint: _Endpoint, names: dict[str, list[EventRow]]) -> Iterable[EventLine]:

@@ -15,6 +15,7 @@ from app.report.build import EndpointLine, ProfilePart, Report
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import no_list, unseen
+from app.report.events import shown
 from app.report.show_kept import kept_sections
 from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
@@ -128,7 +129,7 @@ def _sections(report: Report) -> Iterator[Section]:
         [
             (e.profile, e.host, f"{e.method} {e.endpoint}".strip(), e.event or "(no name)", e.count,
              " ".join(e.versions), e.first_seen, e.last_seen)
-            for e in report.events
+            for e in shown(report.events)
         ],
     )  # fmt: skip
     yield Section(

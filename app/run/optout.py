@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from app.profiles.about import Switch
 from app.profiles.compile import load
@@ -34,7 +35,7 @@ GENERAL = (
 _INTERRUPTED = 128 + signal.SIGINT
 _NAMED = 5  # hosts that one line names
 
-Result = Literal["sends", "failed", "incomplete", "silent", "by hand"]
+Result = Literal["sends", "failed", "incomplete", "silent", "by hand", "not run"]
 RESULTS: Mapping[Result, str] = {
     "sends": "it still sends: to a host of a profile, or to a host that is new beside the run "
     "without a switch",
@@ -42,6 +43,7 @@ RESULTS: Mapping[Result, str] = {
     "incomplete": "nothing was seen, and coverage was not complete",
     "silent": "it sent nothing, and coverage was complete",
     "by hand": "not tried: it is set elsewhere than in variables, arguments and files",
+    "not run": "not tried: Ctrl-C came before its end",
 }
 
 
@@ -75,6 +77,14 @@ class Audit(msgspec.Struct, kw_only=True):
     hint: str = ""
 
 
+class AuditInterrupt(KeyboardInterrupt):
+    """`found` is what was known at Ctrl-C."""
+
+    def __init__(self, found: Audit) -> None:
+        super().__init__()
+        self.found = found
+
+
 class AuditOptions(NamedTuple):
     """`fresh` gives each switch a new home, a copy of `like` where that is given; else all runs
     have the user's own."""
@@ -97,8 +107,7 @@ def audit(
     environ: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """Raises ProfileError, RunError, LocalError, OSError, and KeyboardInterrupt when the command
-    ends by Ctrl-C."""
+    """Raises ProfileError, RunError, LocalError, OSError, and AuditInterrupt at Ctrl-C."""
     (written, *more) = load([product]).written
     if more:
         raise LocalError(
@@ -127,26 +136,33 @@ def audit(
         return _runs(switch, command, settings, bare, profiles, options)
 
     nothing = Switch.model_construct(env={}, args=[], files={})
-    first = runs(nothing, "without a switch")
-    found = []
-    for switch in switches:
-        words = switch_words(switch.model_copy(update={"note": None}))
-        tested = (
-            _judged(words, runs(switch, words), first)
-            if _can_be_tried(switch, options)
-            else SwitchResult(switch=words, result="by hand")
+    tested = [
+        SwitchResult(
+            switch=switch_words(switch.model_copy(update={"note": None})),
+            note=" ".join((switch.note or "").split()),
+            result="not run" if _can_be_tried(switch, options) else "by hand",
         )
-        tested.note = " ".join((switch.note or "").split())
-        found.append(tested)
-    last = runs(nothing, "without a switch, again")
-    return _concluded(
-        Audit(
-            product=written.id, title=written.title, command=list(command),
-            state=_state(options), removed=removed,
-            without=_judged("", first, first), switches=found, again=_judged("", last, first),
-            proves=False, holds=False, conclusion="",
-        )
+        for switch in switches
+    ]
+    found = Audit(
+        product=written.id, title=written.title, command=list(command), state=_state(options),
+        removed=removed, without=SwitchResult(switch="", result="not run"), switches=tested,
+        again=SwitchResult(switch="", result="not run"), proves=False, holds=False, conclusion="",
     )  # fmt: skip
+    try:
+        first = runs(nothing, "without a switch")
+        found.without = _judged("", first, first)
+        for number, (switch, one) in enumerate(zip(switches, tested, strict=True)):
+            if one.result == "not run":
+                made = runs(switch, one.switch)
+                tested[number] = replace(_judged(one.switch, made, first), note=one.note)
+        found.again = _judged("", runs(nothing, "without a switch, again"), first)
+    except KeyboardInterrupt:
+        found.conclusion = (
+            f"interrupted in run {begun} of {total}, so no `silent` here proves anything"
+        )
+        raise AuditInterrupt(found) from None
+    return _concluded(found, fresh=options.fresh)
 
 
 def _can_be_tried(switch: Switch, options: AuditOptions) -> bool:
@@ -260,7 +276,16 @@ def _state(options: AuditOptions) -> str:
     return f"a new home for each line{of}{times}; the working directory is the same for all"
 
 
-def _concluded(found: Audit) -> Audit:
+def _sending(one: SwitchResult) -> list[int]:
+    """The numbers of the runs that sent to a host of a profile: in new homes the same each time."""
+    return [number for number, run in enumerate(one.runs, 1) if run.told]
+
+
+def _listed(one: SwitchResult) -> str:
+    return f"{', '.join(map(str, _sending(one))) or 'none'} of {len(one.runs)}"
+
+
+def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
     tested = [one for one in found.switches if one.result != "by hand"]
     silent = [one for one in tested if one.result == "silent"]
     if found.without.result != "sends":
@@ -281,8 +306,16 @@ def _concluded(found: Audit) -> Audit:
             "proves anything"
         )
         found.hint = (
-            "it keeps a state outside of its home, as in the working directory, or sends once a day"
+            "it keeps a state outside of its home, as in the working directory, sends once a day, "
+            "or only sometimes (--repeat 5)"
         )
+    elif fresh and _sending(found.without) != _sending(found.again):
+        found.conclusion = (
+            "without a switch the command sends only sometimes: in runs "
+            f"{_listed(found.without)} first, {_listed(found.again)} in the end, so a `silent` "
+            "here may be chance"
+        )
+        found.hint = "more runs make chance less likely: --repeat"
     elif not tested:
         found.proves = True
         found.conclusion = "no switch could be tried here: each is set by hand"

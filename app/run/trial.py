@@ -74,9 +74,9 @@ class Home:
         """Writes files named `~/…`. Raises OSError."""
         for name, content in files.items():
             path = self.home / name.removeprefix("~/")
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.resolve().is_relative_to(self.home.resolve()):  # by a link of the copy's
                 raise OSError(None, "leads out of the new home", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
 
     def environ(self, given: Mapping[str, str]) -> dict[str, str]:

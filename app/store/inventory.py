@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.contract.actions import OUTLINED
-from app.contract.decoding.pairs import AGENT, inside, segments
+from app.contract.decoding.pairs import AGENT, inside, parameters, segments
 from app.contract.decoding.read import Content, read
 from app.contract.decoding.tree import Opaque, Opened, Several, attribute, is_attribute
 from app.contract.record import CaptureRecord, Pair, Request, first, line_of, text
@@ -26,6 +26,7 @@ FIELDS = 2_000  # distinct fields that are read of one request's bodies
 NODES = 20_000  # values that are read of one request's bodies
 DEPTH = 16
 PATH = 200  # characters of a field's path
+REREAD = "(another reading)"  # stands for a path that its rule took otherwise than it came
 
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
 
@@ -82,7 +83,7 @@ def observe(
         pairs_seen("query.", request.query), pairs_seen("header.", request.headers)
     )
     others += request.left_out
-    forms = _heads(request, record.route)
+    forms = _heads(record, request)
     if request.body is not None:
         found = content_of(record, decoders) if content is None else content
         if found.value is not None:
@@ -95,10 +96,19 @@ def observe(
     return Observation(fields, others)
 
 
-def _heads(request: Request, route: str) -> list[tuple[str, _Form]]:
-    """The forms of the pairs in a User-Agent, and of the segments that the route names."""
+def in_path(record: CaptureRecord, request: Request) -> list[Pair]:
+    """The values that a path holds beside its route, by the names of their fields."""
+    found = [*segments(request.path, record.route), *parameters(request.path)]
+    if "path" in record.judged_by.split():  # /v1/x/../a is on the route /v1/a
+        found.append((REREAD, request.path))
+    return [(f"path.{name}", value) for name, value in found]
+
+
+def _heads(record: CaptureRecord, request: Request) -> list[tuple[str, _Form]]:
+    """The forms of the pairs in a User-Agent, and of what is in the path."""
     found: list[tuple[str, _Form]] = [
-        (f"path.{name}", _known_kind(value)) for name, value in segments(request.path, route)
+        (path, _known_kind(value) if len(value) <= 128 else _kind(value))
+        for path, value in in_path(record, request)
     ]
     if (said := first(request.headers, AGENT)) and (form := _known_agent(said)):
         found.append((f"header.{AGENT}", form))

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from app.contract.decoding.pairs import AGENT, inside, segments
+from app.contract.decoding.pairs import AGENT, inside
 from app.contract.decoding.tree import Number, Opaque, Opened, Several, attribute, is_attribute
 from app.contract.record import CaptureRecord, first
-from app.store.inventory import DEPTH, content_of
+from app.store.inventory import DEPTH, content_of, in_path
 
 K = 64  # hashes of a field
 LOOKED = 16  # requests of one batch that are looked at
@@ -69,8 +69,7 @@ def _values(record: CaptureRecord) -> Iterator[tuple[str, str]]:
     asked = record.request
     if asked is None:
         return
-    for name, value in segments(asked.path, record.route):
-        yield f"path.{name}", value
+    yield from in_path(record, asked)
     for name, value in asked.query:
         yield from _within(f"query.{name}", inside("", value))
     for name, value in asked.headers:

@@ -1,21 +1,33 @@
-"""The search for known values over what products send: nothing is found that is not there, and
-what is there is."""
+"""What products send: a search for known values finds nothing that is not there, and what is there;
+a contract of it is kept by it."""
 
 import hashlib
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 
 import pytest
+import yaml
+from msgspec.structs import replace
 
+from app.client.source import StoreSource
 from app.contract import body as bodies
 from app.contract.canary.search import Search
 from app.contract.canary.spec import Canary, Spec
-from app.contract.record import CaptureRecord, Message
+from app.contract.record import CaptureRecord, Message, encode
 from app.demo.plan import parameters
+from app.gate.behaviour import Behaviour, of_records
+from app.gate.check import check
+from app.gate.contract_file import valid, written
+from app.gate.freeze import freeze
+from app.gate.stored import behaviour
+from app.ingest.digest import digest
 from app.run.canary.git import url_spellings
 from app.run.canary.plant import CORE, token
+from app.store import Scope
+from app.store.sqlite.store import SqliteStore
 from tests.clients.table import CLIENTS
-from tests.records import exchange
+from tests.records import BOOT, SECOND, T0, exchange
 from tests.unit.test_senders import RULES as SENDERS
 from tests.unit.test_senders import taken
 from tests.unit.test_vendors import KONG, TABLE, record_of
@@ -95,3 +107,29 @@ def test_the_payloads_are_all_there() -> None:
     assert len(RECORDS) > 40
     assert {record.profile for record in RECORDS} >= {p.id for p in VENDORS.profiles}
     assert {p.id for p in SENDERS.profiles}
+
+
+@pytest.mark.parametrize("profile", sorted({one.profile for one in RECORDS}))
+def test_what_a_product_sends_keeps_the_contract_of_it(profile: str, tmp_path: Path) -> None:
+    of_it = [one for one in RECORDS if one.profile == profile]
+    records = [
+        replace(deepcopy(one), boot=BOOT, seq=n, time_ns=T0 + n * SECOND)
+        for n, one in enumerate(2 * of_it, 1)
+    ]
+    store = SqliteStore(tmp_path / "store.db")
+    store.write([digest(encode(one), VENDORS.decoders) for one in records])
+    source = StoreSource(store, profiles=[profile])
+    for seen, again in (
+        (of_records(records, VENDORS.decoders), of_records(reversed(records), VENDORS.decoders)),
+        (stored(source, profile), stored(source, profile)),
+    ):
+        frozen = freeze(profile, None, seen, required_from=1)
+        text = written(frozen.contract)
+        assert text == written(freeze(profile, None, again, required_from=1).contract)
+        assert valid("p.yaml", yaml.safe_load(text)) == frozen.contract
+        assert bool(check(frozen.contract, seen)) == bool(frozen.left_out) == (profile == "kong")
+    store.close()
+
+
+def stored(source: StoreSource, profile: str) -> Behaviour:
+    return behaviour(source, source.report(Scope(profile=profile)), profile, None)

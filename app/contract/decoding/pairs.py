@@ -1,5 +1,6 @@
 """Reads a request's head further: values of its query and headers, the pairs of a User-Agent
-(`k/v; k/v`), and segments of its path that a rule's route names (`/v1/{version}/{platform}`).
+(`k/v; k/v`), segments of its path that a rule's route names (`/v1/{version}/{platform}`), and the
+path's parameters.
 """
 
 import re
@@ -50,6 +51,15 @@ def segments(path: str, route: str) -> list[Pair]:
         for at, name in enumerate(route.split("/"))
         if name[:1] == "{" and name[-1:] == "}" and at < len(steps) and steps[at]
     ]
+
+
+def parameters(path: str) -> list[Pair]:
+    """The parameters of a raw path, which no template shows: `/v1;user=x`. Their names begin with
+    the semicolon."""
+    if ";" not in path:
+        return []
+    pieces = (part.partition("=") for step in path.split("/") for part in step.split(";")[1:])
+    return [(f";{unquote(name)}", unquote(value)) for name, _, value in pieces]
 
 
 def found_in(pairs: Iterable[Pair], name: str) -> Iterator[str]:

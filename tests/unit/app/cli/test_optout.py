@@ -48,6 +48,24 @@ def test_exit_code_1_says_that_one_is_not(telemock: Telemock, heeded) -> None:
     assert telemock(*arguments, "--markdown", *COMMAND).out.startswith("## Qdrant: ")
 
 
+def test_ctrl_c_prints_what_is_known(telemock: Telemock, heeded, monkeypatch) -> None:
+    going = optout.tried
+    monkeypatch.setattr(
+        optout, "tried", lambda *given, **more: (
+            ran(code=130) if len(heeded) == 2 else going(*given, **more)
+        )
+    )  # fmt: skip
+    arguments = ["optout", "qdrant", "--also", "DO_NOT_TRACK=1"]
+    done = telemock(*arguments, *COMMAND)
+    assert (done.code, done.err) == (130, "")
+    assert done.out.endswith("interrupted in run 3 of 4, so no `silent` here proves anything\n")
+    results = [line.split()[-2:] for line in done.out.splitlines()]
+    assert ["not", "run"] in results
+    heeded.clear()
+    found = json.loads(telemock(*arguments, "--json", *COMMAND).out)
+    assert [one["result"] for one in found["switches"]] == ["silent", "not run"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -101,6 +101,27 @@ def test_what_is_planned_is_no_violation() -> None:
     assert found(sent(), contract(every="2m")) == []  # twice as often is not more than twice
 
 
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("query.", {"query": [*query(), ("", "me")]}),
+        ("query.me", {"query": query(("me", ""))}),
+        ("query.os›json.user", {"query": [*query(without="os"), ("os", '{"user":"me"}')]}),
+        ("path.;user", {"path": f"{ROUTE};user=me"}),
+        ("path.;user", {"path": "/telemetry;user=me/index.html", "rule": "", "route": ""}),
+        (
+            "path.(another reading)",
+            {"path": "/telemetry/me/../index.html", "judged_by": "method path"},
+        ),
+        ("body", {"body": Body(text="me", size=2)}),
+        ("header.x-user", {"headers": [("Host", "a"), ("User-Agent", "n"), ("X-User", "me")]}),
+    ],
+)
+def test_no_part_of_a_request_hides_a_field(field: str, more: dict[str, Any]) -> None:
+    kinds = {(one.kind, one.field) for one in found(sent(exchange(99, **more)))}
+    assert ("unplanned_field", field) in kinds
+
+
 def test_a_pace_needs_time_to_be_told() -> None:
     burst = [exchange(n, time_ns=T0 + n) for n in range(1, 7)]
     assert found(burst, contract(every="4h")) == []

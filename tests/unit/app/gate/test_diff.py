@@ -52,7 +52,7 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
         (side({"shapes": ["guid"]}),
          ("changed", "query.x", "string, always", "string (guid), always")),
         (side({"classes": ["text"], "said": "secret"}),
-         ("changed", "query.x", "string, always", "string, secret, always")),
+         ("changed", "query.x", "string, always", "string, text, said secret, always")),
         (side({"classes": ["secret"]}),
          ("changed", "query.x", "string, always", "string, secret, always")),
         (side({"presence": "sometimes", "rate": 0.5}),
@@ -66,6 +66,17 @@ def test_what_chance_explains_is_no_difference(one: Contract, other: Contract) -
 def test_what_differs(other: Contract, expected: tuple[str, ...]) -> None:
     assert told(side(), other) == [expected]
     assert len(told(other, side())) == 1
+
+
+def test_values_of_another_class_show_behind_the_same_word() -> None:
+    plain, said, other = (
+        side({"classes": classes, "said": word})
+        for classes, word in ((["text"], None), (["text"], "text"), (["text", "contact"], "text"))
+    )
+    for one, another in ((plain, said), (said, other), (plain, other)):
+        ((kind, what, before, after),) = told(one, another)
+        assert (kind, what) == ("changed", "query.x") and before != after
+    assert told(said, other)[0][3] == "string, text or contact, said text, always"
 
 
 def test_hosts_endpoints_and_profiles() -> None:

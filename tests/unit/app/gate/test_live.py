@@ -55,3 +55,29 @@ def test_a_real_violation_ends_it_at_once(store: SqliteStore) -> None:
 
 def test_it_ends_when_its_time_is_over(store: SqliteStore) -> None:
     assert live.watch(StoreSource(store), OPEN, "cribl", None, 0.05).captures == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts"),
+    [
+        (None, {"old.example", "new.example", "unsaid.example", "cdn.cribl.io"}),
+        ("2", {"new.example", "unsaid.example"}),
+    ],
+)
+def test_a_version_has_what_never_names_one(
+    store: SqliteStore, version: str | None, hosts: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of what is stored: cdn.cribl.io names versions elsewhere."""
+    records = [
+        exchange(10, host="old.example", product_version="1"),
+        exchange(11, host="new.example", product_version="2"),
+        exchange(12, host="unsaid.example", product_version="", query=[]),
+        exchange(13, product_version="", query=[]),
+    ]
+    monkeypatch.setattr(live, "check", lambda contract, seen: [])
+    store.write(incoming(exchange(2, product_version="2")))
+    place = live.end(StoreSource(store))
+    monkeypatch.setattr(live, "end", lambda source: place)
+    store.write(incoming(*records))
+    found = live.watch(StoreSource(store), OPEN, "cribl", version, 0)
+    assert set(found.hosts) == hosts

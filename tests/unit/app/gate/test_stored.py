@@ -1,13 +1,17 @@
 """app/gate/stored.py: a store's sums say the same as its captures, of each version."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.client.source import StoreSource
+from app.contract import body as bodies
+from app.contract.record import Body, CaptureRecord, Message, Sender
 from app.gate.behaviour import Behaviour
-from app.gate.check import check
+from app.gate.check import check, unchecked
 from app.gate.freeze import freeze
 from app.gate.stored import behaviour, versions
 from app.store import SaidClass, Scope
@@ -45,6 +49,7 @@ def told(found: Behaviour) -> object:
     """What both ways must agree on."""
     return (
         found.captures,
+        found.messages,
         {host: sight.count for host, sight in found.hosts.items()},
         {
             key: (e.sight.count, e.read, e.pace, {p: (f.requests, f.said, {
@@ -58,6 +63,42 @@ def told(found: Behaviour) -> object:
 @pytest.mark.parametrize("version", [None, OLD, NEW])
 def test_sums_and_captures_say_the_same(source: StoreSource, version: str | None) -> None:
     assert told(of(source, version)) == told(of(source, version, 0))
+
+
+def line(seq: int, host: str, sender: Sender = "client", **given: Any) -> CaptureRecord:
+    body = bodies.whole(b"<14>version=3.9;user=me\n")
+    message = Message(of="x", sender=sender, body=body, line=given.pop("line", True))
+    return spliced(seq, host, kind="message", profile="cribl", message=message, sent=0, **given)
+
+
+ODD = {
+    "two kinds in one request": [
+        exchange(20 + n, query=[("x", "1"), ("x", "a")] if n % 2 else []) for n in range(6)
+    ],
+    "lines": [line(20, "a.example"), line(21, "a.example"), line(22, "a.example", "server")],
+    "lines with a version": [line(20, "a.example", product_version=NEW), line(21, "b.example")],
+    "lines without a host": [line(20, "")],
+    "messages": [line(20, "cdn.cribl.io", line=False), line(21, "b.example", line=False)],
+    "masked": [exchange(20, masked=[("query.v", "name v"), ("body.x", "email")])],
+    "no host": [exchange(20, host="")],
+    "no route": [exchange(20, rule="", route="", path="/a/7;x=1")],
+    "failed": [exchange(20, kind="failed", reason="bad_request")],
+}
+
+
+@pytest.mark.parametrize("version", [None, OLD, NEW])
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_is_the_same_in_sums(
+    source: StoreSource, name: str, version: str | None
+) -> None:
+    source.store.write(incoming(*ODD[name]))
+    sums, captures = of(source, version), of(source, version, 0)
+    assert told(sums) == told(captures)
+    frozen = freeze("cribl", version, sums, required_from=1).contract
+    assert frozen == freeze("cribl", version, captures, required_from=1).contract
+    kinds = [[(v.kind, v.where) for v in check(frozen, seen)] for seen in (sums, captures)]
+    assert kinds[0] == kinds[1]
+    assert unchecked(frozen, sums) == unchecked(frozen, captures)
 
 
 def test_a_class_that_somebody_says_stands_beside_those_of_the_values(source: StoreSource) -> None:
@@ -92,6 +133,39 @@ def test_one_version_and_what_names_none(source: StoreSource) -> None:
     example = found.endpoints[ROUTE].fields["query.x"].kinds.popitem()[1].example
     assert example in {f"{BOOT[:8]}-{n}" for n in range(6, 9)}
     assert "query.y" in of(source, None).endpoints[ROUTE].fields
+
+
+def test_what_names_no_version_where_others_do_is_told(source: StoreSource) -> None:
+    said = (
+        "1 request named no version, to endpoints where others do, and was left out: without "
+        "--version all are in"
+    )
+    assert of(source, NEW).notes == of(source, NEW, 0).notes == [said]
+    assert of(source, None).notes == of(source, None, 0).notes == []
+
+
+@pytest.mark.parametrize("since_ns", [None, 0])
+def test_an_event_is_found_however_many_there_are(
+    source: StoreSource, since_ns: int | None
+) -> None:
+    def batch(seq: int, *names: str) -> CaptureRecord:
+        text = json.dumps({"batch": [{"event": name} for name in names]})
+        return exchange(seq, method="POST", query=[], body=Body(text=text, size=len(text)))
+
+    names = [f"e{n}" for n in range(40)]
+    source.store.write(incoming(batch(20, *names, *names)))
+    frozen = freeze("cribl", None, of(source, None, since_ns)).contract
+    assert sorted(names) in [one.events for one in frozen.endpoints]
+    source.store.write(incoming(batch(21, *names, "rare")))
+    (found,) = check(frozen, of(source, None, since_ns))
+    assert (found.kind, found.field, found.count) == ("unplanned_event", "rare", 1)
+
+
+def test_what_is_over_the_limits_makes_nothing_else_missing(source: StoreSource) -> None:
+    frozen = freeze("cribl", None, of(source, None), required_from=1).contract
+    long = ("x" * 300, "1")  # its path is over the limit, and what stands behind it may be too
+    source.store.write(incoming(exchange(20, query=[long], headers=[])))
+    assert check(frozen, of(source, None)) == [] == check(frozen, of(source, None, 0))
 
 
 def test_a_time_reads_no_earlier_capture(source: StoreSource) -> None:

@@ -11,11 +11,12 @@ from app.contract.record import Body, CaptureRecord, encode
 from app.escape import json_text
 from app.report.build import build
 from app.report.decoded import decoded
-from app.report.events import MOST, event_lines
+from app.report.events import MOST, SHOWN, event_lines, shown
 from app.report.export import FORMATS
 from app.report.rows import COLUMNS, row
 from app.report.show import markdown, text
 from app.store import OTHER, EventRow
+from app.store.sqlite.ids import EVENTS
 from app.store.sqlite.store import SqliteStore
 from tests.records import T0, exchange, incoming
 
@@ -28,18 +29,24 @@ def event(name: str, count: int, version: str = "4.10", **more: str) -> EventRow
 
 
 def test_the_most_frequent_first_and_the_others_together() -> None:
-    rows = [event(f"e{n:02}", n + 1) for n in range(MOST + 5)]
+    rows = [event(f"e{n:02}", n + 1) for n in range(SHOWN + 5)]
     rows += [
         event(OTHER, 100),
         event("e24", 1, "4.9"),
         event("e24", 1, ""),
         event("z", 1, host="i"),
     ]
-    *most, others, z = event_lines(rows)
-    assert [line.event for line in most] == [f"e{n:02}" for n in range(MOST + 4, 4, -1)]
+    *most, others, z = shown(event_lines(rows))
+    assert [line.event for line in most] == [f"e{n:02}" for n in range(SHOWN + 4, 4, -1)]
     assert (most[0].count, most[0].versions) == (27, ["4.9", "4.10"])
     assert (others.event, others.names, others.count) == (OTHER, 6, 100 + sum(range(1, 6)))
     assert (z.event, z.host, z.names) == ("z", "i", 1)
+
+
+def test_a_report_has_the_names_that_a_store_keeps() -> None:
+    assert MOST == EVENTS
+    *most, others = event_lines([event(f"e{n}", 1) for n in range(MOST + 5)])
+    assert (len(most), others.event, others.names) == (MOST, OTHER, 5)
 
 
 def records() -> list[CaptureRecord]:

@@ -9,7 +9,15 @@ import pytest
 from app.profiles.about import Switch
 from app.report.coverage import Coverage
 from app.run import optout
-from app.run.optout import Audit, AuditOptions, SwitchResult, audit, endpoint, with_args
+from app.run.optout import (
+    Audit,
+    AuditInterrupt,
+    AuditOptions,
+    SwitchResult,
+    audit,
+    endpoint,
+    with_args,
+)
 from app.run.processes import LocalError
 from app.run.summary import Sent
 from app.run.trial import Trial
@@ -90,16 +98,19 @@ def test_a_command_that_fails_anyway_is_compared_with_itself() -> None:
 
 
 def concluded(first: Trial, switched: Trial, last: Trial) -> Audit:
-    without = [first]
+    return of_runs([first], [switched], [last])
+
+
+def of_runs(without: list[Trial], switched: list[Trial], last: list[Trial], **more: bool) -> Audit:
     return optout._concluded(
         Audit(
             product="acme", title="Acme", command=["acme"], state="", removed=[],
             without=optout._judged("", without, without),
             switches=[
-                judged(switched, without=without), SwitchResult(switch="x: y", result="by hand"),
+                judged(*switched, without=without), SwitchResult(switch="x: y", result="by hand"),
             ],
-            again=judged(last, without=without), proves=False, holds=False, conclusion="",
-        )
+            again=judged(*last, without=without), proves=False, holds=False, conclusion="",
+        ), **more
     )  # fmt: skip
 
 
@@ -118,6 +129,21 @@ def test_it_holds_only_beside_runs_that_sent_before_and_after() -> None:
         found = concluded(first, ran(), last)
         assert not found.holds and not found.proves and said in found.conclusion and found.hint
     assert "it failed" in concluded(ran(code=1), ran(code=1), ran(code=1)).hint
+
+
+def test_silence_may_be_chance_where_the_product_sends_only_sometimes() -> None:
+    silent = [ran()] * 3
+    found = of_runs([USUAL, ran(), USUAL], silent, [ran(), USUAL, ran()])
+    assert not found.holds and not found.proves
+    assert found.conclusion == (
+        "without a switch the command sends only sometimes: in runs 1, 3 of 3 first, 2 of 3 in the "
+        "end, so a `silent` here may be chance"
+    )
+    assert "--repeat" in found.hint
+    assert "--repeat" in concluded(USUAL, ran(), ran()).hint
+    second = [ran(), USUAL, USUAL]  # from the second start on
+    assert of_runs(second, silent, second).holds
+    assert of_runs(second, silent, [USUAL] * 3, fresh=False).holds  # in one home
 
 
 def test_a_run_that_only_met_a_gap_is_not_one_that_sent() -> None:
@@ -238,3 +264,29 @@ def test_ctrl_c_ends_the_audit(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(optout, "tried", lambda *_, **__: ran(code=130))
     with pytest.raises(KeyboardInterrupt):
         audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), environ={})
+
+
+@pytest.mark.parametrize("raises", [True, False])  # it met us, or the command
+@pytest.mark.parametrize("whole", range(5))
+def test_what_was_known_at_ctrl_c_is_told(
+    tmp_path, runs, monkeypatch, whole: int, raises: bool
+) -> None:
+    going = optout.tried
+
+    def tried(*given, **more):
+        if len(runs) < whole:
+            return going(*given, **more)
+        if raises:
+            raise KeyboardInterrupt
+        return ran(code=130)
+
+    monkeypatch.setattr(optout, "tried", tried)
+    with pytest.raises(AuditInterrupt) as caught:
+        audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), environ={})
+    found = caught.value.found
+    told = [one.result for one in (found.without, *found.switches, found.again)]
+    known = ["sends", "silent", "silent", "silent"][:whole]
+    assert told == [*(known + ["not run"] * 4)[:4], "by hand", "not run"]
+    assert [one.note for one in found.switches] == ["the beacon stays", "", "", ""]
+    assert not found.proves and not found.holds
+    assert found.conclusion.startswith(f"interrupted in run {whole + 1} of 5, so no `silent` here")

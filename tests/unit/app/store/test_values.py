@@ -50,6 +50,7 @@ RECORDS = [
     exchange(1),
     exchange(1, query=[("data", _CARRIED), ("e", "")], headers=[("User-Agent", "a/1; b/2")]),
     exchange(1, path="/v1/4.16/x", route="/v1/{version}/{os}"),
+    exchange(1, path="/v1;a=b/y/../4.16/x;c", route="/v1/{version}/{os}", judged_by="path"),
     exchange(1, body=Body(text=json.dumps({"p": _CARRIED, "l": [1, [2, None]]}), size=9)),
     exchange(1, body=Body(text=json.dumps(_OTEL), size=9)),
     exchange(1, body=Body(text="a=1&b=%7B%22c%22%3A2%7D", size=9),

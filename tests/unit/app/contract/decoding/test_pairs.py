@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from app.contract.decoding.pairs import agent, agent_with, found_in, inside, segments
+from app.contract.decoding.pairs import agent, agent_with, found_in, inside, parameters, segments
 
 DATA = base64.b64encode(b'{"properties":{"v":4.10}}').decode()
 
@@ -49,6 +49,18 @@ def test_segments_that_the_route_names() -> None:
     assert segments("/v1/4.10", route) == [("version", "4.10")]
     assert segments("/v1//x", route) == [("platform", "x")]
     assert segments("/v1/4.10", "/v1/*") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "pairs"),
+    [
+        ("/v1/a", []),
+        ("/v1;user=me/a;b;%63=d%20e", [(";user", "me"), (";b", ""), (";c", "d e")]),
+        ("/v1;;=x;a=b=c", [(";", ""), (";", "x"), (";a", "b=c")]),
+    ],
+)
+def test_parameters_of_a_path(path: str, pairs: list[tuple[str, str]]) -> None:
+    assert parameters(path) == pairs
 
 
 @pytest.mark.parametrize(
