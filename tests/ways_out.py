@@ -289,7 +289,8 @@ PROCESSES: dict[str, tuple[str, str]] = {
     "the kernel's helpers": (CLOSED, refused("open('/proc/sys/kernel/core_pattern', 'w').close()")),
     "the kernel's helpers, by a procfs of its own": (CLOSED, "sh:unshare -rpf --mount-proc true || exit 7"),
     "the kernel's log": (CLOSED, "import os\ntry: sys.exit(7 if os.stat('/dev/kmsg').st_rdev == os.stat('/dev/null').st_rdev else 0)\nexcept FileNotFoundError: sys.exit(7)"),
-    "a child that hops": ("descendants", "import os, time\nif os.fork(): os._exit(0)\nos.setsid(); end = time.time() + 60\nwhile time.time() < end:\n  if os.fork(): os._exit(0)"),
+    # Slowly, and not beyond the gate: else those that nobody reaps fill the table of processes.
+    "a child that hops": ("descendants", "import os, time\ngate = f'/proc/{os.getppid()}/cmdline'\nif os.fork(): os._exit(0)\nos.setsid()\nwhile open(gate).read():\n  if os.fork(): os._exit(0)\n  time.sleep(0.002)"),
     "a child without a name": ("descendants", "sh:d=$(mktemp -d); ln -s $(command -v sleep) \"$d/ \"; setsid \"$d/ \" 300 >/dev/null 2>&1 & exit 0"),
     "cron": ("queues", "open('/var/spool/cron/crontabs/x', 'w').write('* * * * * curl http://out.example/\\n')"),
     "at": ("queues", "open('/var/spool/cron/atjobs/x', 'w').write('curl http://out.example/\\n')"),

@@ -37,6 +37,7 @@ from tests.waiting import wait_for
 from tests.webhooks import CONFIGURATIONS
 
 HOST = "t.acme.test"  # of tests/profile.yaml
+POD = "web-7c9d8b6f4-x2x4z"
 TESTS = Path(__file__).parents[1]
 
 
@@ -75,7 +76,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             serving(folder, TELEMOCK_PROFILES=str(folder / "profile.yaml"))
         )  # fmt: skip
         (folder / "token").write_text(app.runtime.token)
-        running = stack.enter_context(telling(folder / "one", app))
+        of_pod = {"POD_NAME": POD, "TELEMOCK_CANARY": "pod"}
+        running = stack.enter_context(telling(folder / "one", app, **of_pod))
         wait_for(lambda: running.health()["profiles"]["source"] == "app")
         injector = stack.enter_context(short_lived(folder, patch))
         found = Lab(folder, app, running, injector)
@@ -161,6 +163,10 @@ def certificate_refused(lab: Lab) -> None:
         ssl.create_default_context().wrap_socket(connection, server_hostname=HOST)
 
 
+def canary_found(lab: Lab) -> None:
+    lab.sidecar.ask(f"/page?id={POD}", host=HOST)
+
+
 def profiles_broken(lab: Lab) -> None:
     (lab.folder / "profile.yaml").write_text("id: [")
 
@@ -176,6 +182,7 @@ CAUSES: dict[str, Callable[[Lab], None]] = {
     "TelemockNewSensitiveField": new_sensitive_field,
     "TelemockObjected": objected_again,
     "TelemockCertificateRefused": certificate_refused,
+    "TelemockCanaryFound": canary_found,
     "TelemockWebhookFailing": review_fails,
     "TelemockProfilesReloadFailed": profiles_broken,
 }

@@ -14,7 +14,7 @@ import pytest
 from addon.app_client.profiles import built_in
 from app.contract.metrics import METRICS
 from app.contract.names import HEADER_RECORD, HEADER_RULE
-from app.contract.record import CaptureRecord, Request, Response, Workload, encode
+from app.contract.record import CaptureRecord, Request, Response, Searched, Workload, encode
 from app.otel.metrics import LABEL_SETS
 from tests.backends import Jaeger, Prometheus, jaeger, prometheus
 from tests.serving import Served, serving
@@ -176,7 +176,8 @@ def test_every_metric_of_the_app_is_scraped_and_exported(
     told: Served, measured: Prometheus
 ) -> None:
     told.bare.get("/telemetry/index.html", headers={"host": "cdn.cribl.io"})
-    lines = line(1) + b"\n" + line(1) + b"\nno record\n"
+    found = [("host name", "query.id", "SHA-256")]
+    lines = line(1, canary=Searched(found=found)) + b"\n" + line(1) + b"\nno record\n"
     told.client.post("/api/v1/captures", content=lines).raise_for_status()
     told.runtime.metrics.add("telemock.output.dropped", ("x",), 0)
     told.runtime.metrics.add("telemock.ingest.rebound", (), 0)

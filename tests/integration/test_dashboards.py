@@ -26,6 +26,7 @@ from tests.unit.app.inject.test_webhook import pod, review
 from tests.waiting import wait_for
 
 HOST = "t.acme.test"  # of tests/profile.yaml
+POD = "web-7c9d8b6f4-x2x4z"
 PROFILE = Path(__file__).parents[1] / "profile.yaml"
 BOARDS = sorted((CHART / "dashboards").glob("*.json"))
 
@@ -38,7 +39,7 @@ class Lab:
 
     def traffic(self) -> None:
         """A little of each kind."""
-        for path in ("/page?v=1.2&new=1", "/broken", "/refuse", "/watch", "/passes"):
+        for path in (f"/page?v=1.2&new=1&id={POD}", "/broken", "/refuse", "/watch", "/passes"):
             self.sidecar.ask(path, host=HOST)
         with contextlib.suppress(OSError), self.sidecar.connect(HOST, tls=False) as connection:
             ssl.create_default_context().wrap_socket(connection, server_hostname=HOST)
@@ -74,7 +75,8 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 TELEMOCK_RESOLVE=f"{HOST}:443=127.0.0.1:{host.port}",
                 TELEMOCK_TRANSPARENT=f"127.0.0.1:{_free()}",  # so that there is a redirect to prove
                 POD_NAMESPACE="shop",
-                POD_NAME="web-7c9d8b6f4-x2x4z",
+                POD_NAME=POD,
+                TELEMOCK_CANARY="pod",
             )
         )
         # No cluster is needed for what it counts.

@@ -42,8 +42,8 @@ async def test_only_the_stock_addons_that_are_needed_run(tmp_path: Path) -> None
     master = Master(process)
     names = set(master.addons.lookup)
     assert names == {
-        "sidecar", "connections", "exchanges", "contexts", "core", "proxyserver", "nextlayer",
-        "tlsconfig",
+        "sidecar", "connections", "outbound", "exchanges", "contexts", "core", "proxyserver",
+        "nextlayer", "tlsconfig",
     }  # fmt: skip
     # Without the addon `block` there is no block_global, which would refuse IPv6 clients.
     assert "block_global" not in master.options

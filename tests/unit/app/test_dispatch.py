@@ -119,7 +119,7 @@ def test_elsewhere_is_404_with_a_hint(tmp_path: Path) -> None:
 
 def test_requests_are_measured_without_paths(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        served.bare.get("/telemetry/canary?lic=canary")
+        served.bare.get("/telemetry/secret-path?lic=secret-path")
         served.bare.request("BREW", "/health")
         text = served.bare.get("/metrics").text
         assert re.search(
@@ -127,7 +127,7 @@ def test_requests_are_measured_without_paths(tmp_path: Path) -> None:
             r'http_response_status_code="200",telemock_action="mock",url_scheme="http"\} 1\.0',
             text,
         )
-        assert "canary" not in text and "BREW" not in text
+        assert "secret-path" not in text and "BREW" not in text
 
 
 def test_odd_requests_do_not_break_it(tmp_path: Path) -> None:
