@@ -112,7 +112,9 @@ def draft(
     candidates = [*_in_paths(endpoints), *versions(looks, words)]
     found.versions = _agreeing(candidates)
     found.other_versions = [one for one in candidates if one not in found.versions]
-    found.sensitive = [*_segments(endpoints), *sensitive(looks, candidates)]
+    # Of a path, a profile names the segments of its routes alone.
+    hidden = (one for one in sensitive(looks, candidates) if not one.field.startswith("path."))
+    found.sensitive = [*_segments(endpoints), *hidden]
     found.masked = [*dict.fromkeys(pair for one in looks for pair in one.record.masked)][:UNKNOWN]
     found.every = _cadence(endpoints)
     found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]

@@ -129,4 +129,4 @@ def test_a_pod_under_a_rehearsal_is_judged_by_one_without(
     assert (row["fault"], row["judgement"]["outcome"]) == ("refused until 1h", "degraded")
     assert "prints trouble" in row["judgement"]["because"]
     assert any("ECONNRESET" in line for line in row["judgement"]["lines"])
-    assert row["evidence"]["attempts"] > 3
+    assert row["evidence"]["attempts"] > 1  # in the time that both pods have
