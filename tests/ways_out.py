@@ -224,7 +224,7 @@ OTHERS: dict[str, tuple[str, str]] = {
         "s = socket.socket(1, 2); s.sendto(b'x', d + '/to'); os.unlink(d + '/to'); os.symlink(HELPER + '/datagrams', d + '/to'); s.sendto(b'x', d + '/to')"),
     "a helper, abstract and no text": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0\\xff\\xfehelper')"),
     "a helper, abstract with a NUL": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0tele\\0mock')"),
-    "a helper, by the name of the accounts' service": (way.LOCAL, "import os; d = HELPER + '/root/run/systemd/userdb'; os.makedirs(d); os.link(HELPER + '/stream', d + '/x'); os.chroot(HELPER + '/root')\n"
+    "a helper, by the name of the accounts' service": (way.LOCAL, "import os; d = HELPER + '/jail/run/systemd/userdb'; os.makedirs(d); os.link(HELPER + '/stream', d + '/x'); os.chroot(HELPER + '/jail')\n"
         + stream("'/run/systemd/userdb/x'")),
     "a helper, by a path through the accounts' service": (way.LOCAL, stream("'/run/systemd/userdb/../private'")),
     "a helper, by the name of an own one in another network": (way.LOCAL, "import os, tempfile, time\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rn', sys.executable, __file__, 'x'])\n"
