@@ -169,13 +169,13 @@ def _said(folder: Path, number: int, what: str) -> str:
 def alone(
     folder: Path, scripts: Mapping[str, tuple[str, Sequence[str]]], *before: str
 ) -> dict[str, Gate]:
-    """Each script's own gate, with these options."""
+    """Each script's own gate, with these options: `--nothing`, where they name no contract."""
     files, runs = {}, []
     for number, (script, given) in enumerate(scripts.values()):
         made = _made(folder, number, script)
         assert made is not None
         command, files[made[0][-1]] = made
-        runs.append((command, ["--nothing", *given]))
+        runs.append((command, [*([] if "--contract" in given else ["--nothing"]), *given]))
     return dict(zip(scripts, _run(folder, files, runs, *before), strict=True))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a second of its imports is only for who has a contract
 # coverage incomplete: what became of it is not known.
 OUT = frozenset(
     (way.ROUND, way.OTHER_PORT, way.LINK_LOCAL, way.DATAGRAMS, way.REFUSED, way.BROKEN,
-     way.LOOKUP, way.UNREACHED, way.JOINED, way.UNRECORDED)
+     way.LOOKUP, way.UNREACHED, way.SOUGHT, way.JOINED, way.UNRECORDED)
 )  # fmt: skip
 SOMETHING_SENT, NOT_COMPLETE = 121, 122  # exit codes; see app.cli.ending
 _UNNAMED = "unnamed"  # connections to bare addresses: here each connection counts already
@@ -95,8 +95,9 @@ def judge(
     """`more` are gaps, `limits` limits, that only the caller knows of."""
     planned = _Planned(contract, found) if contract else None
     sent, other = _sent(
-        found, records, lambda one: allowed.record(one) or bool(planned and planned(one)), allowed
-    )
+        found, records, lambda one: allowed.record(one) or bool(planned and planned(one)), allowed,
+        contract.hosts if contract else (),
+    )  # fmt: skip
     gaps = _gaps(found, allowed, more)
     violations, unsure, unread = planned.checked() if planned else ([], [], [])
     gaps += [
@@ -140,15 +141,16 @@ class _Planned:
 def _planned(contract: "Contract", one: CaptureRecord) -> bool:
     """True of a request that was read, to a host that the contract names."""
     host, to = one.host.lower().rstrip("."), one.destination
-    named = any(
-        host == name or (name.startswith(".") and host.endswith(name)) for name in contract.hosts
-    )
     kept_here = one.answered_by in ("app", "sidecar")
     return (
-        named
+        _is_named(host, contract.hosts)
         and one.request is not None
         and (kept_here or (to is not None and leads(host, to.address.lower())))
     )
+
+
+def _is_named(host: str, hosts: Iterable[str]) -> bool:
+    return any(host == name or (name.startswith(".") and host.endswith(name)) for name in hosts)
 
 
 def _sent(
@@ -156,7 +158,9 @@ def _sent(
     records: Iterable[CaptureRecord],
     may: Callable[[CaptureRecord], bool],
     allowed: Allowed,
+    hosts: Iterable[str],
 ) -> tuple[list[Sending], list[Sending]]:
+    """`hosts` are planned: UDP to one of them was refused, and nothing left."""
     counts: dict[bool, dict[tuple[str, str, str, str], int]] = {True: {}, False: {}}
 
     def add(is_allowed: bool, *key: str) -> None:
@@ -172,6 +176,8 @@ def _sent(
             to += f" ({one.destination.address})"
         add(may(one), one.kind, to, one.sent_by, "")
     for passed, number in (found.passed + unrecorded.rest()).items():
+        if passed.why == way.SOUGHT and _is_named(passed.to.rpartition(":")[0], hosts):
+            continue
         if passed.why in OUT:
             by = named([passed.program])
             for _ in range(number):

@@ -49,10 +49,10 @@ _NOBODY = FileNotFoundError, NotADirectoryError, ConnectionRefusedError
 # What became of a connection that did not go to the sidecar.
 (OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
  INHERITED, REFUSED, BROKEN, ROUND, LOOKUP, UNREACHED, JOINED,
- UNRECORDED) = (
+ UNRECORDED, SOUGHT) = (
     "other_port", "link_local", "other_network", "local", "daemon", "service", "unreadable",
     "datagrams", "other_socket", "inherited", "refused", "broken", "round", "lookup", "unreached",
-    "joined", "unrecorded",
+    "joined", "unrecorded", "sought",
 )  # fmt: skip
 
 

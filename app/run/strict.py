@@ -28,6 +28,7 @@ from app.run.interception import (
     OTHER_NETWORK,
     OTHER_SOCKET,
     SERVICE,
+    SOUGHT,
     UNREACHED,
     UNRECORDED,
     Interception,
@@ -188,6 +189,9 @@ class Strict(Interception):
             return None
         if port == 0 and not sends:
             return None
+        if dummy and not sends:  # the C library compares addresses so, and HTTP/3 begins so
+            self._note(SOUGHT, pid, self._named(to), once=True)
+            return errno.ECONNREFUSED
         multicast = ip_address(address).is_multicast
         self._note(LOOKUP if port == _DNS else DATAGRAMS, pid, self._named(to), once=True)
         return errno.ECONNREFUSED if (port == _QUIC or dummy) and not multicast else None

@@ -88,6 +88,12 @@ PASSED: Mapping[str, Kind] = {
         "attempt",
         "attempts",
     ),
+    way.SOUGHT: Kind(
+        "to connect to a telemetry host over UDP, refused before it could send",
+        "most compare addresses so; a contract that plans the host allows them",
+        "attempt",
+        "attempts",
+    ),
     way.JOINED: Kind(
         "that joined a group of hosts, which tells the network so",
         "see what it is; most look for services nearby (mDNS)",
@@ -105,7 +111,7 @@ PASSED: Mapping[str, Kind] = {
 }
 
 
-GATE_ALONE = frozenset((way.LOOKUP, way.UNREACHED, way.JOINED))
+GATE_ALONE = frozenset((way.LOOKUP, way.UNREACHED, way.SOUGHT, way.JOINED))
 
 
 def markdown() -> str:

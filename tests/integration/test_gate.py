@@ -33,6 +33,8 @@ AS_A_USER = [
     and name not in ROOT_ALONE
 ]  # fmt: skip
 # One of each kind, alone, with a few that only one gate can show.
+PLANNED = ["--contract", str(Path(__file__).parents[1] / "planned.yaml")]
+DIRECT = "sh:curl -sk --noproxy '*' 'https://cdn.cribl.io/telemetry/index.html?{}'"
 ALONE = {
     **{name: (script, ["--wait", "3"]) for name, (reason, script) in WAYS.items()
        if reason in AFTERWARDS},
@@ -50,6 +52,8 @@ ALONE = {
                                              ["--allow", "203.0.114.8:8443"]),
     "with the name of an allowed host": (WAYS["web: a name in a handshake"][1],
                                          ["--allow", "secret.example"]),
+    "planned, past the proxy": (DIRECT.format("v=1"), PLANNED),
+    "unplanned, past the proxy": (DIRECT.format("v=1&u=bob"), PLANNED),
     "nothing": ("", []),
     "nothing, with a failure of its own": ("sys.exit(3)", []),
     "nothing, without the kernel's questions": ("", ["--no-transparent"]),
@@ -123,6 +127,7 @@ def test_a_gate_of_one_way_fails(alone: dict[str, Gate], name: str) -> None:
         ("with a failure of its own", SENT, "datagrams"),
         ("to an address beside the allowed one", SENT, "other_port"),
         ("with the name of an allowed host", SENT, ""),
+        ("unplanned, past the proxy", SENT, ""),
         ("nothing, without the kernel's questions", NOT_COMPLETE, "proxy_ignored"),
     ],
 )
@@ -134,8 +139,8 @@ def test_it_fails_for_a_reason(alone: dict[str, Gate], name: str, code: int, rea
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("to an allowed socket", 0), ("to an allowed address", 0), ("nothing", 0),
-     ("nothing, with a failure of its own", 3)],
+    [("planned, past the proxy", 0), ("to an allowed socket", 0), ("to an allowed address", 0),
+     ("nothing", 0), ("nothing, with a failure of its own", 3)],
 )  # fmt: skip
 def test_it_passes_with_the_commands_own_code(alone: dict[str, Gate], name: str, code: int) -> None:
     gate = alone[name]

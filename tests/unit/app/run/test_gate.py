@@ -119,6 +119,16 @@ def test_a_contract_allows_what_it_plans_and_nothing_else():
     assert judged(elsewhere, contract=CONTRACT).verdict == "sent"
 
 
+def test_udp_to_a_telemetry_host_that_was_refused_is_allowed_where_a_contract_plans_the_host():
+    """As the C library compares the addresses of a name, before it connects by TCP."""
+    sought = Passed(interception.SOUGHT, NODE, "cdn.cribl.io:443")
+    assert judged(request(), passed=[sought], contract=CONTRACT).code == 0
+    assert judged(passed=[sought]).verdict == "sent"
+    other = sought._replace(to="us.i.posthog.com:443")
+    found = judged(request(), passed=[sought, other], contract=CONTRACT)
+    assert [(one.how, one.to) for one in found.sent] == [(other.why, other.to)]
+
+
 def test_what_a_contract_could_not_check_is_never_green():
     cut = request()
     cut.request.body = Body(text="{", size=9, truncated=True)

@@ -18,10 +18,16 @@ from tests.filtered import Filtered
 pytestmark = pytest.mark.skipif(seccomp.HERE is None, reason="no filter for this machine")
 
 
+NO_HOSTS: dict[str, str] = {}
+DUMMIES = {"127.116.0.1": "a.test"}
+
+
 @contextmanager
-def watched(script: str, *ours: int, own: list[int] | None = None, need=lambda: True):
+def watched(
+    script: str, *ours: int, own: list[int] | None = None, need=lambda: True, hosts=NO_HOSTS
+):
     one = Filtered(script, strict=True)
-    found = Strict(one.calls, Target(1, frozenset(ours), {}), own or [], need)
+    found = Strict(one.calls, Target(1, frozenset(ours), hosts), own or [], need)
     try:
         yield one, found
     finally:
@@ -30,10 +36,10 @@ def watched(script: str, *ours: int, own: list[int] | None = None, need=lambda: 
 
 
 def noted(
-    script: str, *ours: int, own: list[int] | None = None
+    script: str, *ours: int, own: list[int] | None = None, hosts=NO_HOSTS
 ) -> tuple[str, set[tuple[str, str]]]:
     """What the process said, and the ways that were noted of it."""
-    with watched(script, *ours, own=own) as (one, found):
+    with watched(script, *ours, own=own, hosts=hosts) as (one, found):
         said = one.said()
     return said, {(passed.why, passed.to) for passed in found.passed}
 
@@ -51,6 +57,15 @@ def test_a_lookup_is_noted_whoever_answers():
     )
     assert said == "sent"
     assert ways == {(i.LOOKUP, "127.0.0.1:53")}
+
+
+def test_udp_to_a_telemetry_host_is_refused_and_an_attempt_to_connect_sends_nothing():
+    connects = "s = socket.socket(type=2); print(s.connect_ex(('127.116.0.1', 443)))"
+    refused = str(errno.ECONNREFUSED)
+    assert noted(connects, hosts=DUMMIES) == (refused, {(i.SOUGHT, "a.test:443")})
+    sends = f"try: socket.socket(type=2).sendto(b'x', {('127.116.0.1', 443)})\n"
+    sends += "except OSError as e: print(e.errno)"
+    assert noted(sends, hosts=DUMMIES) == (refused, {(i.DATAGRAMS, "a.test:443")})
 
 
 def test_a_group_is_noted():
