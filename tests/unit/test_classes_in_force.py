@@ -3,8 +3,6 @@ each must show a new class at once, and the one before no more."""
 
 import json
 import re
-import signal
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,13 +12,13 @@ from typing import Any, NamedTuple
 import pytest
 from pyarrow import parquet
 
-from app.cli import main
 from app.contract.classes import CLASSES
 from app.contract.names import PATH_CAPTURES
 from app.profiles import watch
 from app.settings import SETTINGS
 from tests.records import exchange, incoming
 from tests.serving import Served, serving
+from tests.unit.app.cli.conftest import Telemock, telemock  # noqa: F401 - a fixture
 from tests.unit.app.web.conftest import sign_in
 from tests.waiting import wait_for
 
@@ -157,24 +155,18 @@ OUTPUTS: dict[str, Callable[[Shown], str]] = {
 
 @pytest.fixture
 def shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    telemock: Telemock,  # noqa: F811
 ) -> Iterator[Shown]:
     monkeypatch.setattr(watch, "_LOOK_S", 0.05)
     profile = tmp_path / "cribl.yaml"
     profile.write_text(PROFILE)
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["telemock", *arguments])
-        capfd.readouterr()
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        out, err = capfd.readouterr()
-        assert not ended.value.code, err
-        return out
+        done = telemock(*arguments)
+        assert done.code == 0, done.err
+        return done.out
 
     with serving(tmp_path, TELEMOCK_PROFILES=str(profile)) as served, sign_in(served) as page:
         for setting in SETTINGS:
