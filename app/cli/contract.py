@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.ending import DONE, FAILED, USAGE, Failure
+from app.cli.ending import DONE, FAILED, GATE_OPEN, USAGE, Failure
 from app.cli.group import CommandGroup
 from app.cli.options import AsJson, Server, Since
 
@@ -82,6 +82,10 @@ def check(
             metavar="SECONDS", min=0, help="Check what comes, so long or to the first violation."
         ),
     ] = None,
+    allow_unchecked: Annotated[
+        bool,
+        typer.Option("--allow-unchecked", help="Exit code 0 also where not all could be checked."),
+    ] = False,
     as_markdown: _AsMarkdown = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="For code scanning.")] = False,
     as_junit: Annotated[bool, typer.Option("--junit", help="For CI: GitLab, Jenkins.")] = False,
@@ -92,7 +96,8 @@ def check(
     ] = None,
     server: Server = "",
 ) -> None:
-    """Check captures against a contract. Exit code 1: it is violated, or nothing was captured.
+    """Check captures against a contract. Exit code 1: it is violated, or nothing was captured;
+    122: it is not, as far as it could be checked.
 
     Without --since everything that was ever seen is checked; with it, captures of that time.
 
@@ -104,7 +109,7 @@ def check(
     from app.escape import as_json as json_of
     from app.gate import show
     from app.gate.check import check as checked
-    from app.gate.check import declared, doubts
+    from app.gate.check import declared, left_open, unchecked
     from app.gate.junit import junit
     from app.gate.live import watch as watched
     from app.gate.result import Checked
@@ -136,8 +141,8 @@ def check(
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
         planned=[one.key for one in contract.endpoints], violations=checked(contract, seen),
-        doubts=[*doubts(contract, seen), *seen.notes], declared=declared(contract, seen),
-        coverage=report.coverage,
+        doubts=left_open(contract, seen), unchecked=[*unchecked(contract, seen), *seen.notes],
+        declared=declared(contract, seen), coverage=report.coverage,
     )  # fmt: skip
     shown = show.text(found)
     if as_markdown:
@@ -152,7 +157,8 @@ def check(
         write_to(output, [shown.encode()], 0o644)
         shown = show.text(found)
     typer.echo(shown, nl=False)
-    raise typer.Exit(FAILED if found.violations else DONE)
+    is_open = bool(found.unchecked) and not allow_unchecked
+    raise typer.Exit(FAILED if found.violations else GATE_OPEN if is_open else DONE)
 
 
 @commands.command()

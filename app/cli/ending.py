@@ -15,7 +15,7 @@ from app.cli.interrupt import INTERRUPTED
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 OURS, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # of `run`, as `env` and `timeout` have them
-GATE_SENT, GATE_OPEN = 121, 122  # of `run` as a gate
+GATE_SENT, GATE_OPEN = 121, 122  # of `run` as a gate; the latter of `contract check`, too
 
 EXIT_CODES = (
     (DONE, "done"),

@@ -131,11 +131,10 @@ class _Planned:
 
     def checked(self) -> tuple[list[Violation], list[str], list[str]]:
         """Violations, what the contract leaves open, and what could not be checked."""
-        from app.gate.check import check, doubts, unchecked
+        from app.gate.check import check, left_open, unchecked
 
-        unread = unchecked(self._contract, self._seen)
-        left_open = [one for one in doubts(self._contract, self._seen) if one not in unread]
-        return check(self._contract, self._seen), left_open, unread
+        contract, seen = self._contract, self._seen
+        return check(contract, seen), left_open(contract, seen), unchecked(contract, seen)
 
 
 def _planned(contract: "Contract", one: CaptureRecord) -> bool:
