@@ -219,7 +219,10 @@ def _sections(report: Report) -> Iterator[Section]:
             for w in report.workloads
         ],
         behind=[
-            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod) for w in report.workloads
+            # A sidecar's log lines are captures of no profile, and count as nothing sent.
+            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod)
+            + ("" if w.profile else " -kind:log")
+            for w in report.workloads
         ],
     )  # fmt: skip
     yield Section(
