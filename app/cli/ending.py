@@ -22,7 +22,7 @@ EXIT_CODES = (
     (FAILED, "failed, nothing matched, or a contract is violated or differs"),
     (USAGE, "wrong usage or setting"),
     (UNREACHABLE, "the app, the store or the cluster cannot be reached"),
-    (INTERRUPTED, "Ctrl-C"),
+    (INTERRUPTED, "Ctrl-C; of several runs also 129 by a hangup, and 143 by SIGTERM"),
 )
 RUN_CODES = (
     (GATE_SENT, "as a gate: something was sent that was not allowed"),

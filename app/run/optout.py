@@ -6,7 +6,6 @@ first and last: what a product sends once a day would otherwise pass for a switc
 """
 
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,6 +20,7 @@ from app.report.coverage import count
 from app.report.papers import switch_words
 from app.run.perform import WAIT_SECONDS
 from app.run.processes import LocalError
+from app.run.stopping import Stop, Stopped, stopping
 from app.run.summary import Sent
 from app.run.trial import Home, Trial, tried
 from app.settings import Settings
@@ -32,7 +32,6 @@ GENERAL = (
     "BUILDKITE", "CIRCLECI", "TRAVIS", "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ARN",
     "BITBUCKET_BUILD_NUMBER", "PYTEST_CURRENT_TEST",
 )  # fmt: skip
-_INTERRUPTED = 128 + signal.SIGINT
 _NAMED = 5  # hosts that one line names
 
 Result = Literal["sends", "failed", "incomplete", "silent", "by hand", "not run"]
@@ -43,7 +42,7 @@ RESULTS: Mapping[Result, str] = {
     "incomplete": "nothing was seen, and coverage was not complete",
     "silent": "it sent nothing, and coverage was complete",
     "by hand": "not tried: it is set elsewhere than in variables, arguments and files",
-    "not run": "not tried: Ctrl-C came before its end",
+    "not run": "not tried: a signal (Ctrl-C, SIGTERM, a hangup) came before its end",
 }
 
 
@@ -78,11 +77,11 @@ class Audit(msgspec.Struct, kw_only=True):
 
 
 class AuditInterrupt(KeyboardInterrupt):
-    """`found` is what was known at Ctrl-C."""
+    """`found` is what was known when a signal came, and `code` the exit code."""
 
-    def __init__(self, found: Audit) -> None:
+    def __init__(self, found: Audit, code: int) -> None:
         super().__init__()
-        self.found = found
+        self.found, self.code = found, code
 
 
 class AuditOptions(NamedTuple):
@@ -107,7 +106,7 @@ def audit(
     environ: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """Raises ProfileError, RunError, LocalError, OSError, and AuditInterrupt at Ctrl-C."""
+    """Raises ProfileError, RunError, LocalError, OSError, and AuditInterrupt at a signal."""
     (written, *more) = load([product]).written
     if more:
         raise LocalError(
@@ -133,7 +132,7 @@ def audit(
         nonlocal begun
         begun += 1
         progress(f"{begun} of {total}: {words}")
-        return _runs(switch, command, settings, bare, profiles, options)
+        return _runs(switch, command, settings, bare, profiles, options, stop)
 
     nothing = Switch.model_construct(env={}, args=[], files={})
     tested = [
@@ -150,18 +149,20 @@ def audit(
         again=SwitchResult(switch="", result="not run"), proves=False, holds=False, conclusion="",
     )  # fmt: skip
     try:
-        first = runs(nothing, "without a switch")
-        found.without = _judged("", first, first)
-        for number, (switch, one) in enumerate(zip(switches, tested, strict=True)):
-            if one.result == "not run":
-                made = runs(switch, one.switch)
-                tested[number] = replace(_judged(one.switch, made, first), note=one.note)
-        found.again = _judged("", runs(nothing, "without a switch, again"), first)
-    except KeyboardInterrupt:
+        with stopping() as stop:
+            first = runs(nothing, "without a switch")
+            found.without = _judged("", first, first)
+            for number, (switch, one) in enumerate(zip(switches, tested, strict=True)):
+                if one.result == "not run":
+                    made = runs(switch, one.switch)
+                    tested[number] = replace(_judged(one.switch, made, first), note=one.note)
+            found.again = _judged("", runs(nothing, "without a switch, again"), first)
+    except Stopped as e:
         found.conclusion = (
-            f"interrupted in run {begun} of {total}, so no `silent` here proves anything"
+            f"interrupted in run {begun} of {total}, so no `silent` here proves anything: "
+            f"incomplete ({e})"
         )
-        raise AuditInterrupt(found) from None
+        raise AuditInterrupt(found, e.code) from None
     return _concluded(found, fresh=options.fresh)
 
 
@@ -185,8 +186,9 @@ def _runs(
     environ: Mapping[str, str],
     profiles: Sequence[str],
     options: AuditOptions,
+    stop: Stop,
 ) -> list[Trial]:
-    """As many runs as asked for, in one home."""
+    """As many runs as asked for, in one home. Raises Stopped."""
     home = Home(options.like) if options.fresh else None
     found = []
     try:
@@ -198,10 +200,9 @@ def _runs(
             one = tried(
                 with_args(command, switch.args), settings, variables, profiles=profiles,
                 redirect=options.redirect, wait=options.wait, verbose=options.verbose,
-                by_path=True,
+                by_path=True, stop=stop,
             )  # fmt: skip
-            if one.exit_code == _INTERRUPTED:
-                raise KeyboardInterrupt
+            stop.check()
             found.append(one)
     finally:
         if home is not None:
