@@ -4,7 +4,7 @@ what could not be told. Called by `telemock learn`; `app.learn.yaml_text` writes
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -87,13 +87,14 @@ def draft(
     """`taken` are ids of other profiles, `left_out` sentences about what was not read, `room` the
     bytes that files of answers may have, None where none is written. Raises NothingToLearn."""
     records = list(records)
-    read = (look(record) for record in records[:REQUESTS])
-    looks = [one for one in read if one and _can_be_named(one.request)]
+    read = [one for record in records[:REQUESTS] if (one := look(record))]
+    looks = [one for one in read if _can_be_named(one.request)]
     if not looks:
         raise NothingToLearn
     looks.sort(key=lambda one: one.record.time_ns)
     by_host = Counter(one.request.host for one in looks)
     hosts = sorted(by_host, key=lambda host: (-by_host[host], host))[:HOSTS]
+    left_out = [*_beyond(len(read) - len(looks), [*by_host.values()]), *left_out]
     looks = [one for one in looks if one.request.host in hosts]
     id = id or _free(_id_of(hosts[0]), taken)
     messages = spoken(records, looks)
@@ -286,6 +287,13 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         if named:
             hosts = ", ".join(sorted(named)[:5])
             yield f"Whether the client then sends to {hosts}: the answer of {endpoint.id} names it."
+
+
+def _beyond(odd: int, of_hosts: Sequence[int]) -> Iterator[str]:
+    if odd:
+        yield f"What {odd:,} more requests mean: no rule can name their host, method or path."
+    if more := sorted(of_hosts, reverse=True)[HOSTS:]:
+        yield f"What {sum(more):,} requests to {len(more):,} more hosts mean: {HOSTS} are read."
 
 
 def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:
