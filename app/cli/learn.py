@@ -135,7 +135,7 @@ def _of_har(har: Path, query: "CaptureQuery", left_out: list[str]) -> "list[Capt
         return _is_asked(record, asked) and (not asked.terms or fits(encode(record)))
 
     found = read(har, wanted)
-    hosts = Counter(record.host for record in found.records)
+    hosts = Counter(record.host for record in found.records if record.request)
     if len(hosts) > 1 and not (asked.host or any(t.name == "host" for t in asked.terms)):
         names = ", ".join(f"{plain(host, 80)} ({n})" for host, n in hosts.most_common(10))
         one = plain(hosts.most_common(1)[0][0], 80)

@@ -105,17 +105,20 @@ def _hidden(body: str) -> str:
 
 def _beside(said: _Said, body: Body, last: Look, how: str, room: int | None) -> DraftAnswer:
     kept = bodies.content(body)
-    if body.text is None:  # bytes keep their places
-        data = _WORD.sub(_told_as_long, kept.decode("latin-1")).encode("latin-1")
-    else:
-        data = _WORD.sub(_told, body.text).encode("utf-8", "surrogatepass")
-    if room is not None and len(data) <= min(FILE_CAP, room):
+    if room is not None and len(kept) <= min(FILE_CAP, room):
+        data = _without_persons(body, kept)
         how += ", in a file beside" + ("; it holds masked values" if data != kept else "")
         return DraftAnswer(said.status, dict(said.headers), "", how, data)
     limit = f"over {ANSWER_CAP:,} characters, or no text, which -o writes into files beside it"
-    if room is not None or len(data) > FILE_CAP:
-        limit = f"{len(data):,} bytes, which are more than the files may hold"
+    if room is not None or len(kept) > FILE_CAP:
+        limit = f"{len(kept):,} bytes, which are more than the files may hold"
     return _of_kind(said, last, f"its answers were observed, but not their bodies: {limit}")
+
+
+def _without_persons(body: Body, kept: bytes) -> bytes:
+    if body.text is None:  # bytes keep their places
+        return _WORD.sub(_told_as_long, kept.decode("latin-1")).encode("latin-1")
+    return _WORD.sub(_told, body.text).encode("utf-8", "surrogatepass")
 
 
 def _of_kind(said: _Said, last: Look, how: str) -> DraftAnswer:

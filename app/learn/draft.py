@@ -4,19 +4,17 @@ what could not be told. Called by `telemock learn`; `app.learn.yaml_text` writes
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-
-import re2
 
 from app.contract.decoding.tree import Opaque
 from app.contract.instant import iso
 from app.contract.matching import Path
 from app.contract.names import REDIRECTED_PORTS
 from app.contract.record import CaptureRecord, Request
-from app.contract.route_template import SEGMENTS, TELLING, segments
+from app.contract.route_template import TELLING
 from app.learn.answers import DraftAnswer, accepted, reply
 from app.learn.fields import (
     Hidden,
@@ -30,6 +28,7 @@ from app.learn.fields import (
     versions,
 )
 from app.learn.messages import Spoken, greetings, opens, spoken
+from app.learn.routes import COLLECTIONS, Steps, condition, is_name, named, routes_of
 from app.profiles.schema import MOST_PORTS
 
 REQUESTS = 2_000  # that are read
@@ -88,13 +87,14 @@ def draft(
     """`taken` are ids of other profiles, `left_out` sentences about what was not read, `room` the
     bytes that files of answers may have, None where none is written. Raises NothingToLearn."""
     records = list(records)
-    read = (look(record) for record in records[:REQUESTS])
-    looks = [one for one in read if one and _can_be_named(one.request)]
+    read = [one for record in records[:REQUESTS] if (one := look(record))]
+    looks = [one for one in read if _can_be_named(one.request)]
     if not looks:
         raise NothingToLearn
     looks.sort(key=lambda one: one.record.time_ns)
     by_host = Counter(one.request.host for one in looks)
     hosts = sorted(by_host, key=lambda host: (-by_host[host], host))[:HOSTS]
+    left_out = [*_beyond(len(read) - len(looks), [*by_host.values()]), *left_out]
     looks = [one for one in looks if one.request.host in hosts]
     id = id or _free(_id_of(hosts[0]), taken)
     messages = spoken(records, looks)
@@ -113,7 +113,8 @@ def draft(
     found.sensitive = [*_segments(endpoints), *hidden]
     masked = dict.fromkeys(pair for one in sent for pair in one.record.masked)
     found.sensitive += kept_as_tokens(masked, found.sensitive)
-    found.masked = [*beside_rows(masked, found.sensitive)][:UNKNOWN]
+    beside = dict.fromkeys(beside_rows(masked, found.sensitive))
+    found.masked = [*beside][:UNKNOWN]
     found.every = _cadence(endpoints)
     found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]
     found.unknown += _connections(records, hosts)
@@ -167,24 +168,26 @@ def _endpoints(
 ) -> tuple[list[DraftRule], int]:
     """The rules, WebSockets and exact paths first, so that none takes what a later one could; and
     the number of requests that fall to the last rule."""
-    groups: dict[tuple[str, str, tuple[str, ...], bool], list[Look]] = {}
-    for one in looks:
-        alike = tuple("{}" if _is_name(step) else step for step in segments(one.request.path))
+    groups: dict[tuple[str, str, Steps, bool], list[Look]] = {}
+    written: dict[tuple[str, str, Steps, bool], Counter[Steps]] = {}
+    routes = routes_of([one.request for one in looks])
+    for one, steps in zip(looks, routes, strict=True):
+        alike = tuple("{}" if is_name(step) else step for step in steps)
         key = (one.request.host, one.request.method, alike, opens(one.request))
         groups.setdefault(key, []).append(one)
+        written.setdefault(key, Counter())[steps] += 1
     methods = Counter((host, alike) for host, _, alike, _ in groups)
     ids: set[str] = set()
     found = []
-    for (host, method, alike, opening), of in sorted(groups.items(), key=lambda g: -len(g[1]))[
-        :RULES
-    ]:
-        steps = _named(Counter(segments(one.request.path) for one in of).most_common(1)[0][0])
-        words = "-".join(_slug(s) for s in steps if not _is_name(s) and s != "*") or "root"
+    for key, of in sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]:
+        host, method, alike, opening = key
+        steps = named(written[key].most_common(1)[0][0])
+        words = "-".join(_slug(s) for s in steps if not is_name(s) and s != "*") or "root"
         if methods[host, alike] > 1:
             words += "-websocket" if opening else f"-{method.lower()}"
         id = _free(_slug(f"{host.split('.')[0]}-{words}" if many else words) or "root", ids)
         route = "/" + "/".join(steps)
-        path = _path(route, steps, {one.request.path for one in of})
+        path = condition(route, steps, {one.request.path for one in of})
         if path is None or len(route) > 200 or len(path.value) > 1_000:
             continue  # the last rule takes it
         ids.add(id)
@@ -200,39 +203,6 @@ def _order(rule: DraftRule) -> tuple[bool, bool, int]:
     return not rule.reply.websocket, rule.path.kind != "exact", names
 
 
-def _is_name(step: str) -> bool:
-    return step[:1] == "{" and step[-1:] == "}"
-
-
-def _named(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """With a name of its own for each segment that varies: id, id2."""
-    seen: Counter[str] = Counter()
-    named = []
-    for step in steps:
-        if _is_name(step):
-            seen[step] += 1
-            step = step if seen[step] == 1 else f"{step[:-1]}{seen[step]}}}"
-        named.append(step)
-    return tuple(named)
-
-
-def _path(route: str, steps: Sequence[str], seen: set[str]) -> Path | None:
-    """The narrowest condition that takes all paths that were seen; None without one."""
-    if seen == {route}:
-        return Path("exact", route)
-    for start, parameters in (("/", ""), ("/+", "(;[^/]*)?")):  # `//a;x=1/b`
-        parts = [
-            "[^/]+" if _is_name(step)
-            else ".*" if step == "*" and at == SEGMENTS
-            else re2.escape(step).replace(r"\-", "-") + parameters
-            for at, step in enumerate(steps)
-        ]  # fmt: skip
-        path = Path("regex", start + "/".join(parts))
-        if all(map(path.matches, seen)):
-            return path
-    return None
-
-
 def _span(looks: Sequence[Look]) -> str:
     times = [one.record.time_ns for one in looks]
     count = f"{len(looks)} request{'s' if len(looks) > 1 else ''}"
@@ -244,14 +214,13 @@ def _segments(endpoints: Sequence[DraftRule]) -> list[Hidden]:
     found = {}
     for endpoint in endpoints:
         for at, step in enumerate(endpoint.route.split("/")):
-            field = f"path.{step[1:-1]}"
             kind = step[1:-1].rstrip("0123456789")
-            if step[:1] == "{" and kind in TELLING:
-                found[field] = Hidden(field, "token", f"by look {kind}")
-            elif step.startswith("{id"):
+            hides = is_name(step) and kind in (*TELLING, *COLLECTIONS.values())
+            if is_name(step) and kind == "id":
                 paths = (one.request.path.split("/") for one in endpoint.looks)
-                if not all(path[at].isdigit() for path in paths if at < len(path)):
-                    found[field] = Hidden(field, "token", "by look id")
+                hides = not all(path[at].isdigit() for path in paths if at < len(path))
+            if hides:
+                found[step] = Hidden(f"path.{step[1:-1]}", "token", f"by look {kind}")
     return [*found.values()]
 
 
@@ -318,6 +287,13 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         if named:
             hosts = ", ".join(sorted(named)[:5])
             yield f"Whether the client then sends to {hosts}: the answer of {endpoint.id} names it."
+
+
+def _beyond(odd: int, of_hosts: Sequence[int]) -> Iterator[str]:
+    if odd:
+        yield f"What {odd:,} more requests mean: no rule can name their host, method or path."
+    if more := sorted(of_hosts, reverse=True)[HOSTS:]:
+        yield f"What {sum(more):,} requests to {len(more):,} more hosts mean: {HOSTS} are read."
 
 
 def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:

@@ -216,7 +216,9 @@ def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> 
             if path in carriers or _plain(path) in others or len(found) >= MOST:
                 continue
             if hidden := _hidden(path, forms):
-                whole = next((k for k in dotted if f".{plain_path(path)}".endswith(f".{k}")), "")
+                steps = plain_path(path).split(".")
+                ends = (".".join(steps[at:]) for at in range(len(steps)))
+                whole = next((end for end in ends if end in dotted), "")
                 if whole and hidden.field.startswith("body.") and hidden.field[5:] not in nested:
                     hidden = hidden._replace(field=f"any.{whole.replace('.', '_')}")
                 found.setdefault(hidden.field.lower(), hidden)

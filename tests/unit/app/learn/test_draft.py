@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.learn.draft import REQUESTS, RULES, NothingToLearn, draft
+from app.learn.draft import HOSTS, REQUESTS, RULES, NothingToLearn, draft
+from app.learn.yaml_text import written
+from app.profiles.compile import compiled_draft
 from tests.records import log, spliced
 from tests.unit.app.learn.conftest import request
 
@@ -130,3 +132,18 @@ def test_without_a_request_there_is_nothing() -> None:
     odd = [request(0, host="a b"), request(0, method="get it"), spliced(1), log(2, "x")]
     with pytest.raises(NothingToLearn):
         draft(odd)
+
+
+def test_what_no_rule_names_and_what_is_of_more_hosts_is_said() -> None:
+    many = [request(n, host=f"h{n:02}.test") for n in range(HOSTS + 3)]
+    found = draft([*many, request(99, host="a..b"), request(99, host="::ffff:192.0.2.1")])
+    said = " ".join(found.unknown)
+    assert len(found.hosts) == HOSTS
+    assert "2 more requests mean: no rule can name their host, method or path" in said
+    assert "3 requests to 3 more hosts mean" in said
+
+
+def test_an_address_in_each_form_is_a_host() -> None:
+    for host in ("::1", "2001:db8::1", "192.0.2.1"):
+        found = draft([request(host=host)])
+        assert compiled_draft(written(found).text.encode(), "x").hosts[0].name == host
