@@ -26,7 +26,10 @@ EXIT_CODES = (
 )
 RUN_CODES = (
     (GATE_SENT, "as a gate: something was sent that was not allowed"),
-    (GATE_OPEN, "as a gate: nothing was seen to be sent, but coverage is not complete"),
+    (
+        GATE_OPEN,
+        "as a gate: nothing was seen to be sent but what is allowed, but coverage is not complete",
+    ),
     (OURS, "telemock itself failed"),
     (NOT_EXECUTABLE, "the command cannot be executed"),
     (NOT_FOUND, "there is no such command"),

@@ -48,6 +48,7 @@ def learn(
     from app.profiles.compile import compiled_draft
     from app.profiles.read import built_in
     from app.settings import load
+    from app.store import CaptureQuery
 
     settings = load()
     if output is not None and output.exists() and not force:
@@ -60,7 +61,9 @@ def learn(
     try:
         found = draft(records, id, frozenset((*built_in(), *own)), left_out)
     except NothingToLearn:
-        raise Failure(_nothing(records)) from None
+        raise Failure(
+            _nothing(records, _SOUGHT[har is not None, query == CaptureQuery()])
+        ) from None
     text = written(found)
     if output is None:
         sys.stdout.write(text)
@@ -81,11 +84,21 @@ _HINT = (
 )
 
 
-def _nothing(records: "list[CaptureRecord]") -> str:
+# Of a HAR; without any filter. A run's --open is where captures are sought by default.
+_SOUGHT = {
+    (True, True): "the HAR holds no request",
+    (True, False): "no request of the HAR fits",
+    (False, True): "no capture of `telemock run --open` is stored",
+    (False, False): "no capture fits",
+}
+
+
+def _nothing(records: "list[CaptureRecord]", sought: str) -> str:
     from app.contract.record import REASONS
     from app.report.coverage import count
 
-    said = "no request was seen that could be read"
+    of = count(len(records), "capture was", "captures were")
+    said = f"{of} read, and none holds a request that was read" if records else sought
     failed = [record.reason for record in records if record.kind == "failed"]
     if not failed:
         return f"{said}\n\nhint: {_HINT}"

@@ -38,7 +38,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
-cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
+cli.add_typer(
+    profiles.commands, name="profiles", help="The profiles that come with telemock, and your own."
+)
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")

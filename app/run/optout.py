@@ -290,8 +290,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
     silent = [one for one in tested if one.result == "silent"]
     if found.without.result != "sends":
         found.conclusion = (
-            "nothing to switch off was seen: without a switch the command sent nothing, so no "
-            "`silent` here proves anything"
+            "nothing to switch off was seen: without a switch the command was not seen to send, "
+            "so no `silent` here proves anything"
         )
         found.hint = (
             "it failed: does it need what is in its home (--home DIR, --no-fresh)? -v shows what "
@@ -302,8 +302,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
         )
     elif found.again.result != "sends":
         found.conclusion = (
-            "without a switch the command sent first, and nothing in the end, so no `silent` here "
-            "proves anything"
+            "without a switch the command was seen to send first, and not in the end, so no "
+            "`silent` here proves anything"
         )
         found.hint = (
             "it keeps a state outside of its home, as in the working directory, sends once a day, "
