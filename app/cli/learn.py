@@ -43,9 +43,9 @@ def learn(
     from app.contract.files import write_whole
     from app.escape import plain
     from app.learn.draft import NothingToLearn, draft
-    from app.learn.yaml_text import written
+    from app.learn.yaml_text import remove_files, write_files, written
     from app.profiles.added import added
-    from app.profiles.compile import compiled_draft
+    from app.profiles.compile import ANSWERS_CAP, compiled_draft
     from app.profiles.read import built_in
     from app.settings import load
     from app.store import CaptureQuery
@@ -59,21 +59,29 @@ def learn(
         compiled_draft(_PROBE % json.dumps(id).encode(), "--id")
     own = {profile.id for profile in added(settings.data).rules.profiles}
     try:
-        found = draft(records, id, frozenset((*built_in(), *own)), left_out)
+        room = ANSWERS_CAP if output else None
+        found = draft(records, id, frozenset((*built_in(), *own)), left_out, room)
     except NothingToLearn:
         raise Failure(
             _nothing(records, _SOUGHT[har is not None, query == CaptureQuery()])
         ) from None
-    text = written(found)
+    text, files = written(found, f"{output.stem}.answers" if output else "")
     if output is None:
         sys.stdout.write(text)
     else:
+        new: list[Path] = []
         try:
+            new = write_files(output, files, force=force)
             put = os.replace if force else os.link
             write_whole(output, [text.encode()], 0o644, put=put)
-        except FileExistsError:  # since we looked
-            raise Failure(f"{output} is there already\n\nhint: --force replaces it") from None
-    typer.echo(plain(_summary(found, output), 2_000), err=True)
+        except OSError as e:
+            remove_files(new)
+            if not isinstance(e, FileExistsError):
+                raise
+            there = e.filename2 or output  # since we looked, or a file of an answer
+            hint = "remove it" if force else "--force replaces it"
+            raise Failure(f"{there} is there already\n\nhint: {hint}") from None
+    typer.echo(plain(_summary(found, output, [*files]), 2_000), err=True)
 
 
 _BYTES = 128 << 20  # of captures
@@ -109,9 +117,11 @@ def _nothing(records: "list[CaptureRecord]", sought: str) -> str:
     )
 
 
-def _summary(draft: "Draft", output: Path | None) -> str:
+def _summary(draft: "Draft", output: Path | None, files: list[str]) -> str:
     count = len(draft.endpoints)
     said = f"{count} endpoint{'s' if count > 1 else ''} of {', '.join(draft.hosts)}"
+    if files:
+        said += f", {len(files)} of their answers in {files[0].partition('/')[0]}/"
     next_ = f"; next: telemock profiles add {output}" if output else ""
     return f"drafted {draft.id}: {said}, {len(draft.unknown)} things not known{next_}"
 
@@ -196,4 +206,5 @@ def _captured(query: "CaptureQuery", server: str, left_out: list[str]) -> "list[
                 )
                 break
             found.append(decode(line))
-    return [record for record in found if not hosts or record.host in hosts]
+    # A message's exchange says where it went.
+    return [one for one in found if not hosts or one.message or one.host in hosts]

@@ -22,8 +22,9 @@ RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     ],
 )
 def test_what_is_encoded_is_undone_up_to_the_cap(encoding: str, data: bytes) -> None:
-    assert undo(encoding, data, len(TEXT)) == (TEXT, True)
-    assert undo(encoding, data, 10) == (TEXT[:10], False)
+    whole, cut = undo(encoding, data, len(TEXT)), undo(encoding, data, 10)
+    assert whole and whole[:2] == (TEXT, True)
+    assert cut and cut[:2] == (TEXT[:10], False)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "odd"])
