@@ -118,12 +118,14 @@ def _nothing(records: "list[CaptureRecord]", sought: str) -> str:
 
 
 def _summary(draft: "Draft", output: Path | None, files: list[str]) -> str:
-    count = len(draft.endpoints)
-    said = f"{count} endpoint{'s' if count > 1 else ''} of {', '.join(draft.hosts)}"
+    from app.report.coverage import count
+
+    said = f"{count(len(draft.endpoints), 'endpoint', 'endpoints')} of {', '.join(draft.hosts)}"
+    of = count(len(draft.unknown), "thing", "things")
     if files:
         said += f", {len(files)} of their answers in {files[0].partition('/')[0]}/"
     next_ = f"; next: telemock profiles add {output}" if output else ""
-    return f"drafted {draft.id}: {said}, {len(draft.unknown)} things not known{next_}"
+    return f"drafted {draft.id}: {said}, {of} not known{next_}"
 
 
 def _of_har(har: Path, query: "CaptureQuery", left_out: list[str]) -> "list[CaptureRecord]":

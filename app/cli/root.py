@@ -179,6 +179,9 @@ def fields(
 ) -> None:
     """Every field that was ever sent, by endpoint and version.
 
+    Those over the inventory's limit are one line, (other). Counts are of all time; --since and
+    --until leave out what was not seen then.
+
     Example: telemock fields --profile cribl --json
     """
     from app.cli.progress import waiting
@@ -187,7 +190,7 @@ def fields(
     from app.report.classes import said_by
     from app.report.tables import text_table
     from app.settings import load
-    from app.store import Scope
+    from app.store import OTHER, Scope
 
     with connect(load(), server) as source, waiting("reading the fields"):
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -206,7 +209,7 @@ def fields(
             row.shape,
             row.class_ or "-",
             said_by(row),
-            f"{row.count}/{row.requests}",
+            f"{row.count}/{row.requests}" if row.path != OTHER else f"{row.count} times",
         )
         for row in rows
     ]

@@ -14,6 +14,7 @@ from app.contract.classes import TELLING, in_order
 from app.contract.instant import instant, iso
 from app.contract.record import CaptureRecord, decode
 from app.report.compare import Comparison, Endpoint, FieldOf, Measured, Side, compare
+from app.report.coverage import count
 from app.store import (
     OTHER,
     CaptureQuery,
@@ -116,10 +117,9 @@ class Reading(NamedTuple):
             row.count for row in self.rows
             if (row.profile, row.version, row.path) == (profile, version, OTHER)
         )  # fmt: skip
-        times = "1 time" if number == 1 else f"{number} times"
-        return (
-            f"{times} a field was over the inventory's limit, and is not compared" if number else ""
-        )
+        times = count(number, "time", "times")
+        says = f"{times} a field was over the inventory's limit, and is not compared"
+        return says if number else ""
 
     def _time(self, profile: str, name: str) -> Side:
         since, dots, until = name.removeprefix(TIME).partition("..")
@@ -194,7 +194,8 @@ class Reading(NamedTuple):
             looked += len(page.items)
             more = page.next is not None
             query = msgspec.structs.replace(query, cursor=page.next)
-        whole = f"{read} captures" if not more else f"the newest {read} captures alone"
+        of = count(read, "capture", "captures")
+        whole = of if not more else f"the newest {of} alone"
         return _Taken(_observed(sums, words), _traffic(sums), f"read of {whole}")
 
 

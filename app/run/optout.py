@@ -39,7 +39,8 @@ Result = Literal["sends", "failed", "incomplete", "silent", "by hand", "not run"
 RESULTS: Mapping[Result, str] = {
     "sends": "it still sends: to a host of a profile, or to a host that is new beside the run "
     "without a switch",
-    "failed": "it sent nothing, and its exit code is not that of the run without a switch",
+    "failed": "nothing was seen to be sent, and its exit code is not that of the run without a "
+    "switch",
     "incomplete": "nothing was seen, and coverage was not complete",
     "silent": "it sent nothing, and coverage was complete",
     "by hand": "not tried: it is set elsewhere than in variables, arguments and files",
