@@ -72,7 +72,10 @@ def freeze(
 def check(
     file: _File,
     since: Since = None,
-    version: Annotated[str, typer.Option(help="Only captures of this version.")] = "",
+    version: Annotated[
+        str,
+        typer.Option(help="Only captures of this version, and of endpoints that never name one."),
+    ] = "",
     profile: Annotated[
         str, typer.Option(metavar="ID", help="Whose captures; by default the contract's.")
     ] = "",
@@ -136,11 +139,13 @@ def check(
             with waiting("reading what was recorded"):
                 report = source.report(Scope(since_ns=since, profile=of))
                 seen = behaviour(source, report, of, version or None, since)
-        if not seen.captures:
+        violations = checked(contract, seen)
+        # Requests that never name a version are of each, and prove nothing of one alone.
+        if not seen.captures or (version and version not in seen.versions and not violations):
             raise _nothing(versions(source), of, version, "nothing was checked")
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
-        planned=[one.key for one in contract.endpoints], violations=checked(contract, seen),
+        planned=[one.key for one in contract.endpoints], violations=violations,
         doubts=left_open(contract, seen), unchecked=[*unchecked(contract, seen), *seen.notes],
         declared=declared(contract, seen), coverage=report.coverage,
     )  # fmt: skip
@@ -251,7 +256,8 @@ def _nothing(known: dict[str, list[str]], profile: str, version: str, so: str) -
             f"hint: versions that were seen: {versions}"
         )
     hint = "a longer time; `telemock captures list --profile` lists what there is"
-    return Failure(f"no capture of {plain(profile)} is of that time, so {so}\n\nhint: {hint}")
+    of = plain(f"{profile} {version}".rstrip())
+    return Failure(f"no capture of {of} is of that time, so {so}\n\nhint: {hint}")
 
 
 def _listed(names: list[str]) -> str:

@@ -201,3 +201,16 @@ def test_watch_ends_at_the_first_violation(
 
 def test_the_default_stands_once() -> None:
     assert contract._REQUIRED_FROM == REQUIRED_FROM
+
+
+@pytest.mark.parametrize("more", [(), ("--since", "2020-01-01"), ("--watch", "1")])
+def test_requests_that_never_name_a_version_prove_nothing_of_one(
+    telemock: Telemock, filled: SqliteStore, more: tuple[str, ...]
+) -> None:
+    filled.write(incoming(exchange(900, product_version="", route="/events", path="/events")))
+    assert telemock(*FREEZE, "-o", "p.yaml").code == 0
+    done = telemock("contract", "check", "p.yaml", "--version", "9.9", *more)
+    assert (done.code, done.out) == (1, "")
+    assert "no version '9.9' of cribl was seen, so nothing was checked" in done.err
+    if not more:
+        assert telemock("contract", "check", "p.yaml", "--version", OLD).code == 0
