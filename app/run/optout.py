@@ -38,7 +38,8 @@ Result = Literal["sends", "failed", "incomplete", "silent", "by hand", "not run"
 RESULTS: Mapping[Result, str] = {
     "sends": "it still sends: to a host of a profile, or to a host that is new beside the run "
     "without a switch",
-    "failed": "it sent nothing, and its exit code is not that of the run without a switch",
+    "failed": "nothing was seen to be sent, and its exit code is not that of the run without a "
+    "switch",
     "incomplete": "nothing was seen, and coverage was not complete",
     "silent": "it sent nothing, and coverage was complete",
     "by hand": "not tried: it is set elsewhere than in variables, arguments and files",
@@ -291,8 +292,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
     silent = [one for one in tested if one.result == "silent"]
     if found.without.result != "sends":
         found.conclusion = (
-            "nothing to switch off was seen: without a switch the command sent nothing, so no "
-            "`silent` here proves anything"
+            "nothing to switch off was seen: without a switch the command was not seen to send, "
+            "so no `silent` here proves anything"
         )
         found.hint = (
             "it failed: does it need what is in its home (--home DIR, --no-fresh)? -v shows what "
@@ -303,8 +304,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
         )
     elif found.again.result != "sends":
         found.conclusion = (
-            "without a switch the command sent first, and nothing in the end, so no `silent` here "
-            "proves anything"
+            "without a switch the command was seen to send first, and not in the end, so no "
+            "`silent` here proves anything"
         )
         found.hint = (
             "it keeps a state outside of its home, as in the working directory, sends once a day, "

@@ -126,7 +126,7 @@ def test_it_holds_only_beside_runs_that_sent_before_and_after() -> None:
     for first, last, said in (
         (ran(), ran(), "nothing to switch off was seen"),
         (ran(), USUAL, "nothing to switch off was seen"),
-        (USUAL, ran(), "sent first, and nothing in the end"),
+        (USUAL, ran(), "was seen to send first, and not in the end"),
     ):
         found = concluded(first, ran(), last)
         assert not found.holds and not found.proves and said in found.conclusion and found.hint
