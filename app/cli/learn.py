@@ -52,6 +52,7 @@ def learn(
     from app.profiles.compile import ANSWERS_CAP, compiled_draft
     from app.profiles.read import built_in
     from app.settings import load
+    from app.store import CaptureQuery
 
     settings = load()
     if output is not None and output.exists() and not force:
@@ -65,7 +66,9 @@ def learn(
         room = ANSWERS_CAP if output else None
         found = draft(records, id, frozenset((*built_in(), *own)), left_out, room)
     except NothingToLearn:
-        raise Failure(_nothing(records)) from None
+        raise Failure(
+            _nothing(records, _SOUGHT[har is not None, query == CaptureQuery()])
+        ) from None
     text, files = written(found, f"{output.stem}.answers" if output else "")
     if output is None:
         sys.stdout.write(text)
@@ -93,11 +96,21 @@ _HINT = (
 )
 
 
-def _nothing(records: "list[CaptureRecord]") -> str:
+# Of a HAR; without any filter. A run's --open is where captures are sought by default.
+_SOUGHT = {
+    (True, True): "the HAR holds no request",
+    (True, False): "no request of the HAR fits",
+    (False, True): "no capture of `telemock run --open` is stored",
+    (False, False): "no capture fits",
+}
+
+
+def _nothing(records: "list[CaptureRecord]", sought: str) -> str:
     from app.contract.record import REASONS
     from app.report.coverage import count
 
-    said = "no request was seen that could be read"
+    of = count(len(records), "capture was", "captures were")
+    said = f"{of} read, and none holds a request that was read" if records else sought
     failed = [record.reason for record in records if record.kind == "failed"]
     if not failed:
         return f"{said}\n\nhint: {_HINT}"
@@ -109,12 +122,14 @@ def _nothing(records: "list[CaptureRecord]") -> str:
 
 
 def _summary(draft: "Draft", output: Path | None, files: list[str]) -> str:
-    count = len(draft.endpoints)
-    said = f"{count} endpoint{'s' if count > 1 else ''} of {', '.join(draft.hosts)}"
+    from app.report.coverage import count
+
+    said = f"{count(len(draft.endpoints), 'endpoint', 'endpoints')} of {', '.join(draft.hosts)}"
+    of = count(len(draft.unknown), "thing", "things")
     if files:
         said += f", {len(files)} of their answers in {files[0].partition('/')[0]}/"
     next_ = f"; next: telemock profiles add {shlex.quote(str(output))}" if output else ""
-    return f"drafted {draft.id}: {said}, {len(draft.unknown)} things not known{next_}"
+    return f"drafted {draft.id}: {said}, {of} not known{next_}"
 
 
 def _of_har(har: Path, query: "CaptureQuery", left_out: list[str]) -> "list[CaptureRecord]":

@@ -175,10 +175,13 @@ class _Leaves:
         if body.truncated:
             self.skipped.append(f"{part}: only its beginning is kept")
         content = read(body, kind, self._decoders)
-        yield from self._within(part + content.suffix, content.value, 0)
+        if not (body.truncated and isinstance(content.value, Opaque)):
+            yield from self._within(part + content.suffix, content.value, 0)
         yield part, bodies.content(body)
 
     def _within(self, path: str, node: Any, depth: int) -> Iterator[Leaf]:
+        if isinstance(node, Opaque) and len(self.skipped) < FOUND:
+            self.skipped.append(f"{path}: not read ({node})")
         if depth > _DEPTH or node is None or isinstance(node, bool | Opaque):
             return  # what is deeper is in the body whole
         if isinstance(node, Opened):

@@ -146,7 +146,7 @@ def _beside_frames(data: bytes) -> tuple[list[Aside], bool]:
     while at < size:
         if data.startswith(_FRAME, at):
             at = _frame_end(data, at)
-        elif size - at >= 8 and is_skippable(data[at : at + 4]):
+        elif size - at >= 8 and is_skippable(data[at : at + 4]) and len(asides) < _MEMBERS:
             start, at = at + 8, at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
             if data[start:at]:
                 asides.append(Aside("skipped", data[start:at]))

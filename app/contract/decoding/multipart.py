@@ -29,6 +29,9 @@ _PARAMETER = re.compile(
     rb";[ \t]*+([\w!#$%&'*+.^`|~-]{1,64}?)(\*?)[ \t]*+=[ \t]*+"
     rb"(?:\"((?:[^\"\\\r\n]|\\.)*+)\"?|'([^'\r\n]*+)'?|([^\s;\"'][^\s;\"]*+))"
 )
+_PLAIN = re.compile(  # most heads: in a fifth of the time
+    rb"content-disposition: form-data; name=\"[^\"\\\r\n]*+\"", re.IGNORECASE
+)
 _DISPOSITIONS = (b"form-data", b"attachment", b"inline", b"file", b"")
 
 
@@ -46,8 +49,10 @@ def split(data: bytes) -> list[Part] | None:
         if head is not None:
             to = max(at, head.start())
             said = _NAME.search(data, at, to)
-            parts += _head(_name(said), data, at, to, said.end() if said else -1)
-            parts.append(Part(_name(said), min(head.end(), end), end))
+            name = _name(said)
+            if not _PLAIN.fullmatch(data, at, to):
+                parts += _head(name, data, at, to, said.end() if said else -1)
+            parts.append(Part(name, min(head.end(), end), end))
         else:
             parts += _beside("", data, at, end)
         if following < 0:

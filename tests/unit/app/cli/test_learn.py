@@ -20,7 +20,7 @@ from app.run.processes import App
 from app.store import CaptureQuery
 from app.store.sqlite.store import SqliteStore
 from tests.hars import HOSTILE, PROGRAMS, entry, har, write
-from tests.records import exchange, incoming
+from tests.records import exchange, incoming, spliced
 from tests.unit.app.cli.conftest import Telemock
 from tests.unit.app.learn.conftest import request
 
@@ -47,10 +47,15 @@ def test_filters_choose_among_captures(telemock: Telemock, store: SqliteStore) -
 
 
 def test_without_any_it_says_what_helps(telemock: Telemock, store: SqliteStore) -> None:
-    store.write(incoming(exchange(1)))
-    done = telemock("learn")
-    assert (done.code, done.out) == (1, "")
-    assert "no request was seen" in done.err and "hint: telemock run --open HOST" in done.err
+    store.write(incoming(exchange(1), spliced(2)))
+    for options, said in (
+        ([], "no capture of `telemock run --open` is stored\n"),
+        (["--host", "cdn.elsewhere.test"], "no capture fits\n"),
+        (["--kind", "spliced"], "1 capture was read, and none"),
+    ):
+        done = telemock("learn", *options)
+        assert (done.code, done.out) == (1, "")
+        assert said in done.err and "hint: telemock run --open HOST" in done.err
 
 
 def test_where_every_request_failed_it_says_why_and_what_helps(

@@ -34,7 +34,7 @@ def test_images_can_be_chosen(filled: Served) -> None:
     with sign_in(filled) as client:
         assert '<option value="image:r.test/cribl:4.18">' in client.get("/versions").text
         text = client.get(f"/versions?one={OLDER}&other=image:r.test/cribl:4.18").text
-        assert "query.fresh" in text and "read of 1 captures" in text
+        assert "query.fresh" in text and "read of 1 capture" in text
 
 
 def test_two_times_make_one_address(visitor: httpx.Client) -> None:

@@ -87,6 +87,10 @@ HOSTILE = {
     "no head": lambda n: b"--b\r\nA: b\r\n" + b"--b\r\n" * n,
     "firsts": lambda n: b"\n--" * n,
     "names": lambda n: b"--b\r\nContent-Disposition: " + b";name" * n + b"\r\n\r\nx",
+    "lines": lambda n: b"--b\r\nA: b\r\n" + b"X: y\r\n" * n + b"\r\nx",
+    "folds": lambda n: b"--b\r\nA: b\r\n" + b" \r\n" * n + b"\r\nx",
+    "parameters": lambda n: b"--b\r\nContent-Disposition: a" + b'; a="b"' * n + b"\r\n\r\nx",
+    "heads": lambda n: b"--b\r\nContent-Disposition: a; b=c\r\n\r\n\r\n" * n,
     "spaces": lambda n: b"--b\r\nContent-Disposition: name" + b" " * n + b"\r\n\r\nx",
 }
 
