@@ -12,6 +12,7 @@ from app.contract.record import REASONS
 from app.escape import inert, plain
 from app.report import kept
 from app.report.build import EndpointLine, ProfilePart, Report
+from app.report.compare import share
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import no_list, unseen
@@ -33,14 +34,15 @@ _WHY = "host,endpoint,count,bytes,workloads,what became of it,why,first seen,las
 
 def text(report: Report) -> str:
     """Renders the report for a terminal."""
-    lines = [f"  {plain(line, _LONG)}\n" for line in _coverage(report)]
-    head = "Coverage\n" + "".join(lines)
+    head = "\n".join(
+        f"{title}\n" + "".join(f"  {plain(line, _LONG)}\n" for line in lines)
+        for title, lines in (("Scope", scope(report)), ("Coverage", _coverage(report)))
+    )
     return "\n".join([head, *_rendered(_sections(report), text_table, "{}\n", "  "), *_end(report)])
 
 
 def markdown(report: Report) -> str:
-    lines = [f"- {inert(line, _LONG)}\n" for line in _coverage(report)]
-    head = "## Coverage\n\n" + "".join(lines)
+    head = titled("Coverage", _coverage(report))
     gaps, *details = (
         list(_rendered(part, markdown_table, "## {}\n\n", "- "))
         for part in ([_gaps(report)], _sections(report), _details(report))
@@ -49,9 +51,32 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *parts, *_end(report)])
 
 
+def titled(title: str, lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return f"## {title}\n\n" + "".join(f"- {inert(line, _LONG)}\n" for line in lines)
+
+
 def sections(report: Report) -> list[Section]:
     """All tables of the report, for the page."""
     return [*_sections(report), *_details(report)]
+
+
+def scope(report: Report) -> Iterator[str]:
+    """The lines on its extent, and on which of its numbers are of more."""
+    yield f"profile {report.profile}" if report.profile else "all profiles"
+    if report.namespaces is not None:
+        yield f"the namespaces {', '.join(report.namespaces) or '(none)'}, and no others"
+    times = [
+        f"{word} {at}" for word, at in (("since", report.since), ("until", report.until)) if at
+    ]
+    if not times:
+        yield "all time that the store still knows"
+        return
+    yield " ".join(times)
+    yield (
+        "requests and connections count by whole hours, senders and coverage by whole days; "
+        "fields, masking and changes are of all time"
+    )
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -79,7 +104,7 @@ def _sections(report: Report) -> Iterator[Section]:
             list(_words(report)),
             behind=[_filter(outcome=str(word)) for word in WORDS],
         )
-    empty = "Nothing was recorded." if not report.count else ""
+    empty = "" if report.count else "No request or connection of this scope is recorded."
     yield Section(
         WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty, _behind(report.answered)
     )
@@ -101,7 +126,7 @@ def _sections(report: Report) -> Iterator[Section]:
             )
             for e in report.passed
         ],
-        "Nothing was passed through.",
+        "No record of a connection that was passed through." if report.count else "",
         _behind(report.passed),
     )
     for title, rows in ((WORDS["refused"], report.refused), (WORDS["failed"], report.failed)):
@@ -137,12 +162,12 @@ def _sections(report: Report) -> Iterator[Section]:
         "profile,endpoint,version,before,change,field,type,shape,in",
         [
             (c.profile, f"{c.method} {c.endpoint}", c.version, c.previous, change, f.path,
-             " ".join(f.types), " ".join(f.shapes), f"{f.present:.0%}")
+             " ".join(f.types), " ".join(f.shapes), share(f.present, 1))
             for c in report.new_fields
             for change, fields in (("new", c.new), ("gone", c.gone))
             for f in fields
         ],
-        "No difference between versions was seen.",
+        "No newer version was seen to add a field, or to leave one out at the same endpoint.",
     )  # fmt: skip
     yield Section(
         "What the vendor documents, and what was seen",
@@ -194,7 +219,10 @@ def _sections(report: Report) -> Iterator[Section]:
             for w in report.workloads
         ],
         behind=[
-            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod) for w in report.workloads
+            # A sidecar's log lines are captures of no profile, and count as nothing sent.
+            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod)
+            + ("" if w.profile else " -kind:log")
+            for w in report.workloads
         ],
     )  # fmt: skip
     yield Section(

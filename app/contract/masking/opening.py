@@ -349,20 +349,20 @@ class Opening(Formats):
             if self.names.reads_bodies:
                 raise Unreadable("encoding")
             return data
-        undone, whole = found
+        undone, whole, asides = found
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        all_ = whole and compressed.is_all(data)
-        cut |= not all_
+        cut |= not whole
         if masked is not None:
             self.left -= len(undone)
             new = masked(undone, cut)
         else:
             new = self.enclosed(undone, depth, cut, strict)
+        beside = tuple(one._replace(value=self.enclosed(one.value, depth)) for one in asides)
         # Bytes that nobody could read go where they may hold what is sensitive.
-        kept = new == undone and (all_ or not self.names.reads_bodies)
-        return data if kept else compressed.redo(new, data)
+        kept = (new, beside) == (undone, asides) and (whole or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data, beside)
 
 
 def _is_whole(data: bytes) -> bool:

@@ -45,12 +45,15 @@ def test_a_draft_of_anything_is_right_and_takes_what_was_seen(sent: list[dict[st
         found = draft(records)
     except NothingToLearn:
         return
-    text = written(found)
+    text = written(found).text
     assert text.replace("\n", "").isprintable()
     rules = RuleSet((compiled_draft(text.encode(), "x"),))
     for endpoint in found.endpoints:
         for one in endpoint.looks:
-            seen = Seen(method=endpoint.method, host=endpoint.host, path=one.request.path)
+            asked = one.request
+            seen = Seen(
+                method=asked.method, host=asked.host, path=asked.path, headers=asked.headers
+            )
             decision = decide(rules, seen)
             assert decision.action == "mock" and decision.rule is not None
     by_id: dict[str, contract.Rule] = {rule.id: rule for rule in rules.profiles[0].rules}
@@ -60,7 +63,7 @@ def test_a_draft_of_anything_is_right_and_takes_what_was_seen(sent: list[dict[st
 
 
 def test_it_says_what_was_seen_and_asks_for_licence_and_evidence() -> None:
-    text = written(draft([request(n * 60, sent=b'{"version": "4.16.1"}') for n in range(5)]))
+    text = written(draft([request(n * 60, sent=b'{"version": "4.16.1"}') for n in range(5)])).text
     for part in (
         "from 5 requests, 2026-", "# licence: ", "# evidence: [{claim: POST /v1/usage at stats",
         "# The product's version, it seems; seen: 4.16.1.\nversion_from: [body.version]\n",
@@ -70,7 +73,7 @@ def test_it_says_what_was_seen_and_asks_for_licence_and_evidence() -> None:
 
 
 def test_a_line_that_was_asked_for_is_right_when_it_is_taken_in() -> None:
-    text = written(draft([request(0)]))
+    text = written(draft([request(0)])).text
     for name in ("licence", "evidence", "version_from", "sensitive"):
         text = text.replace(f"\n# {name}:", f"\n{name}:")
     profile = compiled_draft(text.encode(), "x")
@@ -80,5 +83,5 @@ def test_a_line_that_was_asked_for_is_right_when_it_is_taken_in() -> None:
 @pytest.mark.parametrize("version", ["4.10", "1.2.3"])
 def test_several_hosts_are_told_apart(version: str) -> None:
     records = [request(0, host="a.test"), request(1, host="b.test", path="/other")]
-    rules = compiled_draft(written(draft(records)).encode(), "x").rules
+    rules = compiled_draft(written(draft(records)).text.encode(), "x").rules
     assert [[h.name for h in rule.match.hosts] for rule in rules] == [["a.test"], ["b.test"], []]
