@@ -1,10 +1,14 @@
+# ruff: noqa: E501  # a request is a line
 """More of the table: whom a request names in spellings that some server reads, requests that are no
 line of RFC 9112, paths that frameworks fold, and frames that two readers cut in two ways."""
+
+from typing import Literal
 
 from tests.leaks.entrances import Request
 from tests.sidecar import HOST
 
 OTHER = "other.test"
+Expected = Literal["kept", "passes", "closed", "second"]
 HTTP1 = ("connect tls", "connect plain", "absolute", "direct tls", "direct plain")
 TLS = ("connect tls", "direct tls")
 HTTP2 = ("connect h2", "direct h2")
@@ -237,10 +241,14 @@ SECOND = [
 ]  # fmt: skip
 
 
-def requests() -> list[tuple[str, Request, str, tuple[str, ...]]]:
+def requests() -> list[tuple[str, Request, Expected, tuple[str, ...]]]:
     """What is spelled how, the request, what is expected, and the ways."""
-    found: list[tuple[str, Request, str, tuple[str, ...]]] = [(t, Request(t + ("&lic={mark}" if "?" in t else Q)), "kept", ()) for t in TARGETS]
+    found: list[tuple[str, Request, Expected, tuple[str, ...]]] = [
+        (t, Request(t + ("&lic={mark}" if "?" in t else Q)), "kept", ()) for t in TARGETS
+    ]
     found += [(n, Request(**f), "kept", w) for n, f, w in (*WHO, *FORMS)]  # type: ignore[arg-type]
     found += [(str(raw[:70]), Request(raw=raw, ends=True), "closed", RAW) for raw in UNREADABLE]
-    found += [(f"second {raw[40:150]!r}", Request(raw=raw, ends=True), "second", RAW) for raw in SECOND]
+    found += [
+        (f"second {raw[40:150]!r}", Request(raw=raw, ends=True), "second", RAW) for raw in SECOND
+    ]
     return found
