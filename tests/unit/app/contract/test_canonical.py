@@ -226,7 +226,8 @@ def test_the_first_reading_of_a_name_in_punycode_is_the_name() -> None:
     "written",
     [
         "/tele%c2%admetry/", "/%e2%80%8btelemetry/", "/tele%cd%8fmetry/", "/telemetry%c2%85/",
-        "/x/..%e2%88%95telemetry/", "/x/..%u2215telemetry/", "/%uff0ftelemetry/", "/x/..%E2%81%84telemetry/",
+        "/x/..%e2%88%95telemetry/", "/x/..%u2215telemetry/", "/%uff0ftelemetry/",
+        "/x/..%E2%81%84telemetry/",
         "///cdn.cribl.io/telemetry/", "/%ud800/../telemetry/",
     ],
 )  # fmt: skip
