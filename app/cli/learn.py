@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,10 @@ def learn(
         str, typer.Option("--id", metavar="ID", help="The profile's; by default from the host.")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Instead of stdout; large answers: beside it."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also over a file that is there.")] = False,
     server: Server = "",
@@ -78,7 +82,7 @@ def learn(
             remove_files(new)
             if not isinstance(e, FileExistsError):
                 raise
-            there = e.filename2 or output  # since we looked, or a file of an answer
+            there = e.filename2 or e.filename  # since we looked, or a file of an answer
             hint = "remove it" if force else "--force replaces it"
             raise Failure(f"{there} is there already\n\nhint: {hint}") from None
     typer.echo(plain(_summary(found, output, [*files]), 2_000), err=True)
@@ -124,7 +128,7 @@ def _summary(draft: "Draft", output: Path | None, files: list[str]) -> str:
     of = count(len(draft.unknown), "thing", "things")
     if files:
         said += f", {len(files)} of their answers in {files[0].partition('/')[0]}/"
-    next_ = f"; next: telemock profiles add {output}" if output else ""
+    next_ = f"; next: telemock profiles add {shlex.quote(str(output))}" if output else ""
     return f"drafted {draft.id}: {said}, {of} not known{next_}"
 
 

@@ -291,9 +291,10 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
 
 def _beyond(odd: int, of_hosts: Sequence[int]) -> Iterator[str]:
     if odd:
-        yield f"What {odd:,} more requests mean: no rule can name their host, method or path."
+        yield f"What requests mean whose host, method or path no rule can name ({odd:,})."
     if more := sorted(of_hosts, reverse=True)[HOSTS:]:
-        yield f"What {sum(more):,} requests to {len(more):,} more hosts mean: {HOSTS} are read."
+        of = f"{sum(more):,} to {len(more):,}"
+        yield f"What requests to further hosts mean ({of}): {HOSTS} hosts are read."
 
 
 def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:

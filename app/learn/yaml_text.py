@@ -5,6 +5,7 @@ on one line.
 """
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -56,6 +57,8 @@ def write_files(profile: Path, files: Mapping[str, bytes], *, force: bool = Fals
         for name, data in files.items():
             file = profile.parent / name
             file.parent.mkdir(exist_ok=True)
+            if file.parent.is_symlink():  # a profile's answers lie beside it
+                raise FileExistsError(errno.EEXIST, "is a link", str(file.parent))
             if file.is_file() and file.read_bytes() == data:
                 continue
             if not file.exists():

@@ -17,6 +17,7 @@ from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import no_list, unseen
 from app.report.events import shown
+from app.report.papers import ORIGINS
 from app.report.show_kept import kept_sections
 from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
@@ -206,6 +207,15 @@ def _sections(report: Report) -> Iterator[Section]:
     )
     yield from kept_sections(report)
     yield Section(
+        "Profiles that are not in use",
+        "profile,that is",
+        [
+            (p.profile, ORIGINS[p.paper.origin])
+            for p in report.profiles
+            if p.paper and p.paper.origin in ORIGINS
+        ],
+    )
+    yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
         [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
@@ -302,6 +312,7 @@ def _profile(part: ProfilePart) -> str:
     kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
     by_word = {how: ", ".join(f.field for f in paper.sensitive if f.how == how) for how in _HOW}
     lines = [
+        *([ORIGINS[paper.origin]] if paper.origin in ORIGINS else ()),
         *([f"licence: {paper.licence}. {paper.licence_note}"] if paper.licence else ()),
         *(f"no {name}: {why}" for name, why in paper.asked),
         f"hosts: {', '.join(paper.hosts)}",

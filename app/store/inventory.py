@@ -113,20 +113,16 @@ def in_path(record: CaptureRecord, request: Request) -> list[Pair]:
     return said
 
 
-def unread(record: CaptureRecord) -> list[str]:
-    """The fields that stand for what was sent and not kept."""
-    asked = record.request
-    found = [TRAILERS] if record.reason == "trailers" else []
-    return [*found, CHUNK_EXTENSIONS] if asked is not None and asked.chunk_extensions else found
-
-
 def _heads(record: CaptureRecord, request: Request) -> list[tuple[str, _Form]]:
     """The forms of the pairs in a User-Agent, and of what is in the path."""
     found: list[tuple[str, _Form]] = [
         (path, _known_kind(value) if len(value) <= 128 else _kind(value))
         for path, value in in_path(record, request)
     ]
-    found += [(path, "opaque not kept") for path in unread(record)]
+    if record.reason == "trailers":
+        found.append((TRAILERS, "opaque not kept"))
+    if request.chunk_extensions:
+        found.append((CHUNK_EXTENSIONS, "opaque not kept"))
     if (said := first(request.headers, AGENT)) and (form := _known_agent(said)):
         found.append((f"header.{AGENT}", form))
     return found

@@ -91,12 +91,12 @@ def gather(
     runtime: Runtime,
     namespaces: tuple[str, ...] | None,
     asked: Period,
-    titles: dict[str, str],
     looked: int = 0,
 ) -> Overview:
     scope, store = asked.scope, runtime.store
     report = built_for(runtime, namespaces, scope)
     lines = [line for word in WORDS for line in getattr(report, word)]
+    titles = dict(runtime.papers.titles(line.profile for line in lines))
     first = scope.since_ns or min((instant(e.first_seen) for e in lines), default=0)
     last = scope.until_ns or max([time.time_ns(), *(instant(e.last_seen) for e in lines)])
     hours = asked.hours(first, last)
@@ -225,8 +225,7 @@ async def overview(
     request: Request, visitor: Lists, runtime: Run, since: str = "", until: str = ""
 ) -> Response:
     asked = period(since, until)
-    titles = {p.id: p.title for p in runtime.rules.profiles}
-    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles, looked(request)))
+    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, looked(request)))
     return render(
         request, "overview.html", visitor, found=found, period=asked, periods=PERIODS,
         requests=_REQUESTS,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,11 @@ from app.run import transparent
 # Sends in each run; in the last one it heeds no signal, nor does what it started.
 COMMAND = """
 echo run >> {folder}/runs
-curl -s -o /dev/null https://huggingface.co/api/telemetry/x
+curl -sI -o /dev/null https://huggingface.co/api/telemetry/x
 [ "$(wc -l < {folder}/runs)" -lt {last} ] && exit 0
 trap '' TERM INT HUP
 setsid sleep 4713 &
-echo $$ $! > {folder}/hangs
+echo $$ $! > {folder}/begun && mv {folder}/begun {folder}/hangs
 while :; do sleep 0.05; done
 """
 MOST_S = 300.0  # ends what hangs, and nothing else
@@ -35,7 +36,6 @@ def command(folder: Path, last: int, *arguments: str) -> Iterator[subprocess.Pop
     """A command of telemock that is in its last run."""
     (folder / "command.sh").write_text(COMMAND.format(folder=folder, last=last))
     (folder / "tmp").mkdir()
-    os.mkfifo(folder / "hangs")
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "app.cli", *arguments, "--", "sh", str(folder / "command.sh")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -59,6 +59,9 @@ def _heeds_signals() -> None:
 
 def ended(folder: Path, process: subprocess.Popen[str], number: int) -> tuple[str, str]:
     """What it prints once the signal came twice, as `timeout` sends it; nothing is left of it."""
+    while not (folder / "hangs").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
     hanging = [int(pid) for pid in (folder / "hangs").read_text().split()]
     assert len(hanging) == 2
     process.send_signal(number)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -245,6 +246,37 @@ def test_no_answer_is_written_through_a_link_that_lies_there(
     done = telemock("learn", "--har", "x.har", "-o", "acme.yaml", "--force")
     assert done.code == 0 and other.read_bytes() == b"theirs"
     assert not answer.is_symlink() and answer.read_bytes() == PICTURE
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_folder_that_is_none_is_named_and_nothing_is_written(
+    telemock: Telemock, place: Path, kind: str
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    folder, other = place / "acme.answers", place / "other"
+    other.mkdir()
+    if kind == "file":
+        folder.write_bytes(b"x")
+    else:
+        folder.symlink_to(other)
+    for options, hint in (([], "--force replaces it"), (["--force"], "remove it")):
+        done = telemock("learn", "--har", "x.har", "-o", "acme.yaml", *options)
+        assert done.code == 1 and f"acme.answers is there already\n\nhint: {hint}" in done.err
+    assert not (place / "acme.yaml").exists() and [*other.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["my acme.yaml", "a'b.yaml", "a.b.yaml", "%s{}*.yaml", "\u00e4.yaml"]
+)
+def test_a_file_of_any_name_has_its_answers_beside_it(
+    telemock: Telemock, place: Path, name: str
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    done = telemock("learn", "--har", "x.har", "-o", name)
+    assert done.code == 0
+    *_, said = done.err.strip().splitlines()
+    assert shlex.split(said.partition("next: ")[2]) == ["telemock", "profiles", "add", name]
+    assert telemock("profiles", "add", name).code == 0
 
 
 def test_hosts_of_a_har_have_to_be_chosen(telemock: Telemock, place: Path) -> None:

@@ -139,8 +139,8 @@ def test_what_no_rule_names_and_what_is_of_more_hosts_is_said() -> None:
     found = draft([*many, request(99, host="a..b"), request(99, host="::ffff:192.0.2.1")])
     said = " ".join(found.unknown)
     assert len(found.hosts) == HOSTS
-    assert "2 more requests mean: no rule can name their host, method or path" in said
-    assert "3 requests to 3 more hosts mean" in said
+    assert "whose host, method or path no rule can name (2)" in said
+    assert "further hosts mean (3 to 3)" in said
 
 
 def test_an_address_in_each_form_is_a_host() -> None:

@@ -1,5 +1,6 @@
 """app/learn/yaml_text.py: whatever was sent, the draft is one that rules check finds right."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from app.contract import rules as contract
 from app.contract.rules import RuleSet, Seen, decide
 from app.learn.draft import NothingToLearn, draft
-from app.learn.yaml_text import written
+from app.learn.yaml_text import remove_files, write_files, written
 from app.profiles.compile import compiled_draft
 from tests.unit.app.learn.conftest import request
 
@@ -85,3 +86,19 @@ def test_several_hosts_are_told_apart(version: str) -> None:
     records = [request(0, host="a.test"), request(1, host="b.test", path="/other")]
     rules = compiled_draft(written(draft(records)).text.encode(), "x").rules
     assert [[h.name for h in rule.match.hosts] for rule in rules] == [["a.test"], ["b.test"], []]
+
+
+def test_files_are_written_all_or_none(tmp_path: Path) -> None:
+    profile = tmp_path / "acme.yaml"
+    files = {"a/one": b"1", "a/two": b"2"}
+    assert write_files(profile, files) == [tmp_path / name for name in files]
+    assert write_files(profile, files) == []  # they are there
+    (tmp_path / "a/two").write_bytes(b"a person's")
+    (tmp_path / "a/one").unlink()
+    with pytest.raises(FileExistsError):
+        write_files(profile, files)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["two"]
+    write_files(profile, files, force=True)
+    assert (tmp_path / "a/two").read_bytes() == b"2"
+    remove_files([tmp_path / name for name in files])
+    assert [*tmp_path.iterdir()] == []

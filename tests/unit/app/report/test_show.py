@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+from msgspec.structs import replace
+
 from app.contract.account import Account
 from app.contract.record import REASONS
 from app.profiles.compile import load
 from app.report.build import build
-from app.report.papers import ASKED, Claim, Paper, papers_of
+from app.report.papers import ASKED, ORIGINS, Claim, Paper, papers_of
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
@@ -133,6 +136,19 @@ def test_a_vendor_without_a_list_has_no_empty_columns(store: Store) -> None:
         assert said in written and "Some data." in written
         assert "seen but not documented" not in written
     assert f"{said}: Some data." in markdown(report)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_profile_that_is_not_in_use_is_marked_in_every_form(store: Store, origin: str) -> None:
+    paper = Paper(profile="cribl", title="", hosts=[], licence="", licence_note="", evidence=[],
+                  unknown=[], sensitive=[], origin=origin)  # fmt: skip
+    report = build(store, find={"cribl": paper}.get)
+    for shown in (text(report), markdown(report)):
+        assert ORIGINS[origin] in shown and "Profiles that are not in use" in shown
+    assert f"- {ORIGINS[origin]}\n" in markdown(report)
+    in_use = build(store, papers=[replace(paper, origin="in use")])
+    for shown in (text(in_use), markdown(in_use)):
+        assert "not in use" not in shown
 
 
 def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:
