@@ -189,6 +189,7 @@ class Exchange:
     reason: str = ""
     detail: str = ""
     version: str = ""  # of the product
+    chunk_extensions: bool = False  # the request had such
     routed: bool = False  # mitmproxy itself speaks with the mock
     killed: bool = False  # the client's connection is cut instead of an answer
     finished: bool = False

@@ -7,9 +7,13 @@ too, for the end of a compressed message, and reads its rest as not compressed.
 """
 
 import zlib
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy.layers import websocket
+from mitmproxy.websocket import WebSocketMessage
+from wsproto.events import CloseConnection, Event, Ping, Pong
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
@@ -62,11 +66,45 @@ class Inflate(PerMessageDeflate):
         return super().frame_inbound_complete(proto, fin)
 
 
+class WebSocketSide(websocket.WebsocketConnection):
+    """One side of a WebSocket. Keeps what its control frames carry: mitmproxy hands that on, and
+    tells nobody."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.said: list[tuple[Opcode, bytes]] = []
+        self.pinged = b""  # the payload of its last ping, which the other side sends back
+
+    def events(self) -> Iterator[Event]:
+        for event in super().events():
+            if isinstance(event, Ping):
+                self.pinged = bytes(event.payload)
+                self.said.append((Opcode.PING, self.pinged))
+            elif isinstance(event, Pong):
+                self.said.append((Opcode.PONG, bytes(event.payload)))
+            elif isinstance(event, CloseConnection):
+                self.said.append((Opcode.CLOSE, (event.reason or "").encode()))
+            yield event
+
+
 class Messages(layers.WebsocketLayer):
-    """WebSocket messages with a bound: mitmproxy holds each one until it is whole."""
+    """WebSocket messages with a bound: mitmproxy holds each one until it is whole. What a client
+    says in control frames is a message, too."""
 
     bounds: ClassVar[Bounds] = DEFAULTS
     _refused = False
+
+    def relay_messages(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().relay_messages(event)
+        client, server, flow = self.client_ws, self.server_ws, self.flow.websocket
+        if not isinstance(client, WebSocketSide) or not isinstance(server, WebSocketSide):
+            return
+        said, client.said = client.said, []
+        server.said.clear()
+        for kind, payload in said:
+            if payload and flow and (kind is not Opcode.PONG or payload != server.pinged):
+                flow.messages.append(WebSocketMessage(kind, True, payload))
+                yield websocket.WebsocketMessageHook(self.flow)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().handle_event(event)

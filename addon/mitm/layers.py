@@ -6,10 +6,13 @@ handler.
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 import wsproto.extensions
+from h11 import Data, EndOfMessage
+from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers
@@ -28,6 +31,7 @@ from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
+    RequestEndOfMessage,
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
@@ -43,7 +47,7 @@ from addon.exchange.routing import refuse_trailers
 from addon.mitm import overrun
 from addon.mitm.flood import Frames, Http2Client, Http2Server
 from addon.mitm.handler import Handler
-from addon.mitm.inflate import Inflate, Messages
+from addon.mitm.inflate import Inflate, Messages, WebSocketSide
 from addon.mitm.legible import too_large
 from addon.mitm.overrun import exceeded
 from addon.mitm.relay import LayerEvents, Relay, UnnamedTunnel
@@ -58,15 +62,23 @@ log = logging.getLogger(__name__)
 class Stream(HttpStream):
     """One request. Of a body that is answered here only the first bytes are kept."""
 
-    def __init__(self, context: Context, stream_id: int, told: LayerEvents) -> None:
+    def __init__(
+        self,
+        context: Context,
+        stream_id: int,
+        told: LayerEvents,
+        has_extensions: Callable[[], bool],
+    ) -> None:
         super().__init__(context, stream_id)
         self.told = told
+        self._has_extensions = has_extensions  # the chunks of the request that was read last
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers):
             yield from self.refuse_trailers()
             return
         exchange = self.flow.metadata.get(KEY)
+        self._note_extensions(event)
         if exchange is None or not isinstance(event, RequestData):
             yield from super().state_consume_request_body(event)
             return
@@ -90,7 +102,13 @@ class Stream(HttpStream):
         if isinstance(event, RequestTrailers):
             yield from self.refuse_trailers()
         else:
+            self._note_extensions(event)
             yield from super().state_stream_request_body(event)
+
+    def _note_extensions(self, event: events.Event) -> None:
+        exchange = self.flow.metadata.get(KEY)
+        if exchange is not None and isinstance(event, RequestEndOfMessage):
+            exchange.chunk_extensions = self._has_extensions()
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
@@ -154,6 +172,18 @@ class Stream(HttpStream):
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
 
+class Chunks(ChunkedReader):
+    """Chunks of a request. Their extensions are lost, as h11 drops them: `extended` says so."""
+
+    extended = False
+
+    def __call__(self, buf: ReceiveBuffer) -> Data | EndOfMessage | None:
+        if not (self.extended or self._reading_trailer or self._bytes_in_chunk):
+            at = len(self._bytes_to_discard)
+            self.extended = buf._data.find(b";", at, max(buf._data.find(b"\r\n", at), at)) >= 0
+        return super().__call__(buf)
+
+
 class Http1Server(_http1.Http1Server):
     """HTTP/1 towards the client: refuses what cannot be judged, bounds the head, and passes
     trailers on instead of crashing."""
@@ -190,6 +220,8 @@ class Http1Server(_http1.Http1Server):
         return f"The request has more than {self.bounds.request_fields} header lines."
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if type(self.body_reader) is ChunkedReader:
+            self.body_reader = Chunks()
         try:
             yield from super().read_body(event)
         except NotImplementedError:  # mitmproxy 12's way to say that there are trailers
@@ -201,6 +233,10 @@ class Http1Server(_http1.Http1Server):
             stop = RequestProtocolError(self.stream_id, message, ErrorCode.GENERIC_CLIENT_ERROR)
             yield from self._refuse(400, message)
             yield ReceiveHttp(stop)
+
+    @property
+    def has_extensions(self) -> bool:
+        return isinstance(reader := getattr(self, "body_reader", None), Chunks) and reader.extended
 
     def _refuse(self, status: int, message: str) -> layer.CommandGenerator[None]:
         yield commands.SendData(self.conn, _http1.make_error_response(status, message))
@@ -235,8 +271,14 @@ class Http(layers.HttpLayer):
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = Stream(self.context.fork(), stream_id, self.told)
+        self.streams[stream_id] = Stream(
+            self.context.fork(), stream_id, self.told, self._has_extensions
+        )
         yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def _has_extensions(self) -> bool:
+        client = self.connections[self.context.client]
+        return isinstance(client, Http1Server) and client.has_extensions
 
 
 def install(bounds: Bounds = DEFAULTS, told: LayerEvents | None = None) -> None:
@@ -257,5 +299,6 @@ _OURS: tuple[tuple[Any, str, type], ...] = (
     (http_layers, "Http2Server", Http2Server),
     (_http2, "BufferedH2Connection", Frames),
     (websocket, "WebsocketLayer", Messages),
+    (websocket, "WebsocketConnection", WebSocketSide),
     (wsproto.extensions, "PerMessageDeflate", Inflate),
 )

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from mitmproxy import connection
 from mitmproxy.websocket import WebSocketMessage
 from msgspec.structs import replace
+from wsproto.frame_protocol import Opcode
 
 from addon.arrive.prefaces import Prefaces
 from addon.exchange.endpoint import endpoint, tls_of
@@ -49,6 +50,7 @@ from app.contract.rules import Decision, Seen, product_version
 
 OWN_CAP = 16 * 1024  # bytes up to which the record of an answer of ours is cached
 FIRST_BYTES = 256  # bytes in its record of a connection that no rule can judge
+_MESSAGES = (Opcode.TEXT, Opcode.BINARY)
 DETAIL_CAP = 2000  # characters of a library's message
 
 
@@ -122,6 +124,7 @@ class Capture:
     ) -> None:
         request = record.request
         if request is not None:
+            request.chunk_extensions = exchange.chunk_extensions
             if not outline:
                 request.headers, request.query, request.left_out = self._pairs(exchange)
             request.body = self._body(exchange.sent, exchange.header("content-encoding"), outline)
@@ -160,7 +163,9 @@ class Capture:
     def message(
         self, number: tuple[str, int], exchange: Exchange, message: WebSocketMessage
     ) -> CaptureRecord:
-        """One WebSocket message of an exchange that was recorded before."""
+        """One WebSocket message of an exchange that was recorded before, or what a control frame
+        carried."""
+        control = "" if message.type in _MESSAGES else f"in a {message.type.name.lower()} frame"
         decision = exchange.decision
         return CaptureRecord(
             boot=number[0],
@@ -180,6 +185,7 @@ class Capture:
             trace_id=exchange.trace.trace_id,
             span_id=exchange.trace.span_id,
             product_version=exchange.version,
+            detail=control,
             message=Message(
                 of=exchange.id,
                 sender="client" if message.from_client else "server",

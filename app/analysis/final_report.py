@@ -9,6 +9,7 @@ from app.contract.outcomes import WORDS
 from app.escape import inert
 from app.report import show
 from app.report.build import Report
+from app.report.coverage import count
 from app.report.tables import markdown_table
 from app.version import VERSION
 
@@ -27,9 +28,10 @@ class Summary(msgspec.Struct, kw_only=True):
 
 def markdown(summary: Summary) -> str:
     report, log = summary.report, summary.log
+    captures = count(report.count, "capture", "captures")
     head = (
         f"# Telemetry report\n\nMade {inert(summary.generated_at)} by telemock {VERSION} from "
-        f"{inert(summary.source)}: {report.count} captures{_period(report)}. Times are UTC.\n"
+        f"{inert(summary.source)}: {captures}{_period(report)}. Times are UTC.\n"
     )
     return "\n".join([head, show.markdown(report), *(_sections(log) if log else ())])
 

@@ -34,7 +34,7 @@ from app.contract.settings import SettingError
 from app.escape import json_text, paragraphs, plain
 from app.report import build as reports
 from app.report.build import Report
-from app.report.coverage import Gap
+from app.report.coverage import Gap, count
 from app.report.papers import Paper, PaperOf, known_papers, no_paper
 from app.settings import Settings, load
 from app.store import Scope, StoreError
@@ -187,10 +187,13 @@ def main(arguments: list[str] | None = None) -> int:
             "hint: the analysis is written below the log directory; the last one is still there",
             1,
         )
-    print(f"{summary.report.count} captures, from {plain(summary.source, 1_000)}")
+    print(
+        f"{count(summary.report.count, 'capture', 'captures')}, from {plain(summary.source, 1_000)}"
+    )
     if summary.log:
         log = summary.log
-        print(f"{log.requests} requests, {log.broken_lines} lines that could not be read")
+        broken = count(log.broken_lines, "line", "lines")
+        print(f"{count(log.requests, 'request', 'requests')}, {broken} that could not be read")
     for path in written:
         print(path)
     return 0

@@ -202,6 +202,7 @@ def built_for(runtime: Runtime, namespaces: tuple[str, ...] | None, scope: Scope
         find=runtime.papers.find,
         gaps=gaps,
         inbox=runtime.store.inbox(scope.profile) if namespaces is None else None,
+        namespaces=namespaces,
     )
 
 

@@ -62,7 +62,8 @@ def list_(
         return
     rows = [
         (item.id, item.state, item.kind, subject(item), place(item), item.profile or "-",
-         item.version or "-", iso(item.first_ns), item.again, item.who, item.note)
+         item.version or "-", iso(item.first_ns) if item.first_ns else "-", item.again, item.who,
+         item.note)
         for item in found
     ]  # fmt: skip
     typer.echo(text_table(_HEAD, rows), nl=False)
@@ -152,7 +153,7 @@ def _decide(
                 newest = asked.page(replace(query, limit=1)).items
                 until = newest[0].id if newest else 0
                 count = asked.decide_all(replace(query, until=until), given)
-                typer.echo(f"{state}: {count} that were open")
+                typer.echo(f"{state}: {count} that {'was' if count == 1 else 'were'} open")
     except ValueError as e:
         raise typer.BadParameter(str(e)) from None
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.ending import DONE, FAILED, USAGE, Failure
+from app.cli.ending import DONE, FAILED, GATE_OPEN, USAGE, Failure
 from app.cli.group import CommandGroup
 from app.cli.options import AsJson, Server, Since
 
@@ -72,7 +72,10 @@ def freeze(
 def check(
     file: _File,
     since: Since = None,
-    version: Annotated[str, typer.Option(help="Only captures of this version.")] = "",
+    version: Annotated[
+        str,
+        typer.Option(help="Only captures of this version, and of endpoints that never name one."),
+    ] = "",
     profile: Annotated[
         str, typer.Option(metavar="ID", help="Whose captures; by default the contract's.")
     ] = "",
@@ -82,6 +85,10 @@ def check(
             metavar="SECONDS", min=0, help="Check what comes, so long or to the first violation."
         ),
     ] = None,
+    allow_unchecked: Annotated[
+        bool,
+        typer.Option("--allow-unchecked", help="Exit code 0 also where not all could be checked."),
+    ] = False,
     as_markdown: _AsMarkdown = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="For code scanning.")] = False,
     as_junit: Annotated[bool, typer.Option("--junit", help="For CI: GitLab, Jenkins.")] = False,
@@ -92,7 +99,8 @@ def check(
     ] = None,
     server: Server = "",
 ) -> None:
-    """Check captures against a contract. Exit code 1: it is violated, or nothing was captured.
+    """Check captures against a contract. Exit code 1: it is violated, or nothing was captured;
+    122: it is not, as far as it could be checked.
 
     Without --since everything that was ever seen is checked; with it, captures of that time.
 
@@ -104,7 +112,7 @@ def check(
     from app.escape import as_json as json_of
     from app.gate import show
     from app.gate.check import check as checked
-    from app.gate.check import declared, doubts
+    from app.gate.check import declared, left_open, unchecked
     from app.gate.junit import junit
     from app.gate.live import watch as watched
     from app.gate.result import Checked
@@ -131,13 +139,15 @@ def check(
             with waiting("reading what was recorded"):
                 report = source.report(Scope(since_ns=since, profile=of))
                 seen = behaviour(source, report, of, version or None, since)
-        if not seen.captures:
+        violations = checked(contract, seen)
+        # Requests that never name a version are of each, and prove nothing of one alone.
+        if not seen.captures or (version and version not in seen.versions and not violations):
             raise _nothing(versions(source), of, version, "nothing was checked")
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
-        planned=[one.key for one in contract.endpoints], violations=checked(contract, seen),
-        doubts=[*doubts(contract, seen), *seen.notes], declared=declared(contract, seen),
-        coverage=report.coverage,
+        planned=[one.key for one in contract.endpoints], violations=violations,
+        doubts=left_open(contract, seen), unchecked=[*unchecked(contract, seen), *seen.notes],
+        declared=declared(contract, seen), coverage=report.coverage,
     )  # fmt: skip
     shown = show.text(found)
     if as_markdown:
@@ -152,7 +162,8 @@ def check(
         write_to(output, [shown.encode()], 0o644)
         shown = show.text(found)
     typer.echo(shown, nl=False)
-    raise typer.Exit(FAILED if found.violations else DONE)
+    is_open = bool(found.unchecked) and not allow_unchecked
+    raise typer.Exit(FAILED if found.violations else GATE_OPEN if is_open else DONE)
 
 
 @commands.command()
@@ -245,7 +256,8 @@ def _nothing(known: dict[str, list[str]], profile: str, version: str, so: str) -
             f"hint: versions that were seen: {versions}"
         )
     hint = "a longer time; `telemock captures list --profile` lists what there is"
-    return Failure(f"no capture of {plain(profile)} is of that time, so {so}\n\nhint: {hint}")
+    of = plain(f"{profile} {version}".rstrip())
+    return Failure(f"no capture of {of} is of that time, so {so}\n\nhint: {hint}")
 
 
 def _listed(names: list[str]) -> str:

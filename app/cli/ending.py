@@ -15,18 +15,22 @@ from app.cli.interrupt import INTERRUPTED
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 OURS, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # of `run`, as `env` and `timeout` have them
-GATE_SENT, GATE_OPEN = 121, 122  # of `run` as a gate
+GATE_SENT, GATE_OPEN = 121, 122  # of `run` as a gate; the latter of `contract check`, too
 
 EXIT_CODES = (
     (DONE, "done"),
     (FAILED, "failed, nothing matched, or a contract is violated or differs"),
     (USAGE, "wrong usage or setting"),
     (UNREACHABLE, "the app, the store or the cluster cannot be reached"),
-    (INTERRUPTED, "Ctrl-C"),
+    (GATE_OPEN, "`contract check`: kept as far as it could be checked, which was not all"),
+    (INTERRUPTED, "Ctrl-C; of several runs also 129 by a hangup, and 143 by SIGTERM"),
 )
 RUN_CODES = (
     (GATE_SENT, "as a gate: something was sent that was not allowed"),
-    (GATE_OPEN, "as a gate: nothing was seen to be sent, but coverage is not complete"),
+    (
+        GATE_OPEN,
+        "as a gate: nothing was seen to be sent but what is allowed, but coverage is not complete",
+    ),
     (OURS, "telemock itself failed"),
     (NOT_EXECUTABLE, "the command cannot be executed"),
     (NOT_FOUND, "there is no such command"),

@@ -34,8 +34,8 @@ class Interrupt:
             self._raises = False
             if self._came:  # a library made another error of it
                 code = INTERRUPTED
-        except KeyboardInterrupt:
-            code = INTERRUPTED
+        except KeyboardInterrupt as e:
+            code = getattr(e, "code", INTERRUPTED)
         sys.exit(code)
 
     def _handle(self, number: int, frame: object) -> None:

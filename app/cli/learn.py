@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,10 @@ def learn(
         str, typer.Option("--id", metavar="ID", help="The profile's; by default from the host.")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Instead of stdout; large answers: beside it."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also over a file that is there.")] = False,
     server: Server = "",
@@ -43,11 +47,12 @@ def learn(
     from app.contract.files import write_whole
     from app.escape import plain
     from app.learn.draft import NothingToLearn, draft
-    from app.learn.yaml_text import written
+    from app.learn.yaml_text import remove_files, write_files, written
     from app.profiles.added import added
-    from app.profiles.compile import compiled_draft
+    from app.profiles.compile import ANSWERS_CAP, compiled_draft
     from app.profiles.read import built_in
     from app.settings import load
+    from app.store import CaptureQuery
 
     settings = load()
     if output is not None and output.exists() and not force:
@@ -58,19 +63,29 @@ def learn(
         compiled_draft(_PROBE % json.dumps(id).encode(), "--id")
     own = {profile.id for profile in added(settings.data).rules.profiles}
     try:
-        found = draft(records, id, frozenset((*built_in(), *own)), left_out)
+        room = ANSWERS_CAP if output else None
+        found = draft(records, id, frozenset((*built_in(), *own)), left_out, room)
     except NothingToLearn:
-        raise Failure(_nothing(records)) from None
-    text = written(found)
+        raise Failure(
+            _nothing(records, _SOUGHT[har is not None, query == CaptureQuery()])
+        ) from None
+    text, files = written(found, f"{output.stem}.answers" if output else "")
     if output is None:
         sys.stdout.write(text)
     else:
+        new: list[Path] = []
         try:
+            new = write_files(output, files, force=force)
             put = os.replace if force else os.link
             write_whole(output, [text.encode()], 0o644, put=put)
-        except FileExistsError:  # since we looked
-            raise Failure(f"{output} is there already\n\nhint: --force replaces it") from None
-    typer.echo(plain(_summary(found, output), 2_000), err=True)
+        except OSError as e:
+            remove_files(new)
+            if not isinstance(e, FileExistsError):
+                raise
+            there = e.filename2 or e.filename  # since we looked, or a file of an answer
+            hint = "remove it" if force else "--force replaces it"
+            raise Failure(f"{there} is there already\n\nhint: {hint}") from None
+    typer.echo(plain(_summary(found, output, [*files]), 2_000), err=True)
 
 
 _BYTES = 128 << 20  # of captures
@@ -81,11 +96,21 @@ _HINT = (
 )
 
 
-def _nothing(records: "list[CaptureRecord]") -> str:
+# Of a HAR; without any filter. A run's --open is where captures are sought by default.
+_SOUGHT = {
+    (True, True): "the HAR holds no request",
+    (True, False): "no request of the HAR fits",
+    (False, True): "no capture of `telemock run --open` is stored",
+    (False, False): "no capture fits",
+}
+
+
+def _nothing(records: "list[CaptureRecord]", sought: str) -> str:
     from app.contract.record import REASONS
     from app.report.coverage import count
 
-    said = "no request was seen that could be read"
+    of = count(len(records), "capture was", "captures were")
+    said = f"{of} read, and none holds a request that was read" if records else sought
     failed = [record.reason for record in records if record.kind == "failed"]
     if not failed:
         return f"{said}\n\nhint: {_HINT}"
@@ -96,11 +121,15 @@ def _nothing(records: "list[CaptureRecord]") -> str:
     )
 
 
-def _summary(draft: "Draft", output: Path | None) -> str:
-    count = len(draft.endpoints)
-    said = f"{count} endpoint{'s' if count > 1 else ''} of {', '.join(draft.hosts)}"
-    next_ = f"; next: telemock profiles add {output}" if output else ""
-    return f"drafted {draft.id}: {said}, {len(draft.unknown)} things not known{next_}"
+def _summary(draft: "Draft", output: Path | None, files: list[str]) -> str:
+    from app.report.coverage import count
+
+    said = f"{count(len(draft.endpoints), 'endpoint', 'endpoints')} of {', '.join(draft.hosts)}"
+    of = count(len(draft.unknown), "thing", "things")
+    if files:
+        said += f", {len(files)} of their answers in {files[0].partition('/')[0]}/"
+    next_ = f"; next: telemock profiles add {shlex.quote(str(output))}" if output else ""
+    return f"drafted {draft.id}: {said}, {of} not known{next_}"
 
 
 def _of_har(har: Path, query: "CaptureQuery", left_out: list[str]) -> "list[CaptureRecord]":
@@ -125,7 +154,7 @@ def _of_har(har: Path, query: "CaptureQuery", left_out: list[str]) -> "list[Capt
         return _is_asked(record, asked) and (not asked.terms or fits(encode(record)))
 
     found = read(har, wanted)
-    hosts = Counter(record.host for record in found.records)
+    hosts = Counter(record.host for record in found.records if record.request)
     if len(hosts) > 1 and not (asked.host or any(t.name == "host" for t in asked.terms)):
         names = ", ".join(f"{plain(host, 80)} ({n})" for host, n in hosts.most_common(10))
         one = plain(hosts.most_common(1)[0][0], 80)
@@ -183,4 +212,5 @@ def _captured(query: "CaptureQuery", server: str, left_out: list[str]) -> "list[
                 )
                 break
             found.append(decode(line))
-    return [record for record in found if not hosts or record.host in hosts]
+    # A message's exchange says where it went.
+    return [one for one in found if not hosts or one.message or one.host in hosts]

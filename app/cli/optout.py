@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from app.cli.ending import DONE, FAILED
-from app.cli.interrupt import INTERRUPTED
 from app.cli.options import AsJson, Wait
 
 
@@ -88,7 +87,7 @@ def optout(
         )
         code = DONE if found.holds else FAILED
     except AuditInterrupt as e:
-        found, code = e.found, INTERRUPTED
+        found, code = e.found, e.code
     if as_json:
         typer.echo(json_of(found))
     else:

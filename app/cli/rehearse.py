@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.ending import DONE, FAILED, Failure
 from app.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def rehearse(
     from app.escape import as_json as json_of
     from app.rehearse import show
     from app.rehearse.faults import IDS
+    from app.rehearse.rounds import RehearsalInterrupt
     from app.rehearse.rounds import rehearse as run
+    from app.run.stopping import Stopped
     from app.settings import load
 
     if bool(pod) != bool(usual) or bool(pod) == bool(command and profile):
@@ -65,17 +68,25 @@ def rehearse(
     for one in fault or ():
         if one not in IDS:
             raise typer.BadParameter(f"{one!r} is none of {', '.join(IDS)}", param_hint="--fault")
+    code = DONE
     if pod:
         found = _in_cluster(context, pod, usual)
     else:
-        found = run(
-            command or (), profile, load(), faults=fault or (), endpoints=endpoint or (),
-            seconds=seconds, limit=limit,
-        )  # fmt: skip
+        try:
+            found = run(
+                command or (), profile, load(), faults=fault or (), endpoints=endpoint or (),
+                seconds=seconds, limit=limit,
+            )  # fmt: skip
+        except RehearsalInterrupt as e:
+            found, code = e.found, e.code
+        except Stopped as e:
+            said = f"interrupted by {e} in the run without a fault, so nothing is known"
+            raise Failure(said, e.code) from None
     shown = show.markdown(found) if as_markdown else show.text(found)
     sys.stdout.write(json_of(found) + "\n" if as_json else shown)
-    if any(row.judgement and row.judgement.outcome == "fatal" for row in found.rows):
-        raise typer.Exit(1)
+    if not code and any(row.judgement and row.judgement.outcome == "fatal" for row in found.rows):
+        code = FAILED
+    raise typer.Exit(code)
 
 
 def _in_cluster(context: str, pod: str, usual: str) -> "Rehearsal":

@@ -38,7 +38,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(captures.commands, name="captures", help="What was recorded.")
-cli.add_typer(profiles.commands, name="profiles", help="The profiles that come with telemock.")
+cli.add_typer(
+    profiles.commands, name="profiles", help="The profiles that come with telemock, and your own."
+)
 cli.add_typer(changes.commands, name="changes", help="What is new, and what was decided on it.")
 cli.add_typer(contract.commands, name="contract", help="What a version may send, as a file.")
 cli.add_typer(rules.commands, name="rules", help="The profiles' rules.")
@@ -177,6 +179,9 @@ def fields(
 ) -> None:
     """Every field that was ever sent, by endpoint and version.
 
+    Those over the inventory's limit are one line, (other). Counts are of all time; --since and
+    --until leave out what was not seen then.
+
     Example: telemock fields --profile cribl --json
     """
     from app.cli.progress import waiting
@@ -185,7 +190,7 @@ def fields(
     from app.report.classes import said_by
     from app.report.tables import text_table
     from app.settings import load
-    from app.store import Scope
+    from app.store import OTHER, Scope
 
     with connect(load(), server) as source, waiting("reading the fields"):
         rows = source.fields(Scope(since_ns=since, until_ns=until, profile=profile))
@@ -204,7 +209,7 @@ def fields(
             row.shape,
             row.class_ or "-",
             said_by(row),
-            f"{row.count}/{row.requests}",
+            f"{row.count}/{row.requests}" if row.path != OTHER else f"{row.count} times",
         )
         for row in rows
     ]

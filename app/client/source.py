@@ -304,9 +304,9 @@ class ApiSource:
 
         @cache
         def others() -> "KnownProfiles":
-            from app.profiles.known import KnownProfiles, folders  # slow to load, and rarely needed
+            from app.profiles.known import known  # slow to load, and rarely needed
 
-            return KnownProfiles((), folders(self._added))
+            return known((), self._added)
 
         def found(profile: str, rule: str) -> Sequence[str]:
             known = of_app if profile in in_use else others()

@@ -25,7 +25,8 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
     `prefix` is at most `cap` bytes of `size`; `encoding` the Content-Encoding header. The content
     encoding is undone (gzip, deflate, br, zstd; at most two of them) into at most `cap` bytes; if
     it cannot be undone, no content is kept, and `withheld` tells why; unless the bytes are JSON, or
-    compressed in another way than the header says: then the body is `misnamed`.
+    compressed in another way than the header says: then the body is `misnamed`. Bytes that stand
+    beside the content (a gzip file's name, what follows the end) stay there: then it is not undone.
     """
     body = Body(size=size, sha256=sha256, truncated=len(prefix) < size)
     data = prefix
@@ -34,15 +35,19 @@ def keep(prefix: bytes, *, size: int, sha256: str, encoding: str = "", cap: int)
         for name in reversed(names):
             undone = undo(name, data, cap) if len(names) <= _ENCODINGS else None
             # All bytes are here, and yet the end is not: brotli takes other bytes for a beginning.
-            ends_not = undone is not None and not undone[1] and not body.truncated
+            ends_not = undone is not None and not undone.whole and not body.truncated
             if (undone is None or ends_not) and name in _KNOWN and _is_other(data, name):
                 body.misnamed = True
                 break
-            if undone is None or (ends_not and name == "br" and not undone[0]):
+            if undone is None or (ends_not and name == "br" and not undone.content):
                 body.withheld = "encoding"
                 return body
-            data, whole = undone
-            body.truncated |= not whole
+            if undone.asides:  # kept as they came: who reads the body reads those, too
+                body.truncated |= len(prefix) > cap
+                store(body, prefix[:cap])
+                return body
+            data = undone.content
+            body.truncated |= not undone.whole
     body.truncated |= len(data) > cap
     store(body, data[:cap])
     return body
@@ -95,10 +100,11 @@ def store(body: Body, data: bytes) -> None:
 def uncompressed(data: bytes, decoders: Sequence[str], cap: int) -> tuple[bytes, bool] | None:
     """Decompresses a body compressed without a header, if a decoder names the compression: the
     bytes, and True if they are all of them; unchanged if not compressed (a masked record holds it
-    decompressed). None if it is damaged."""
+    decompressed), or if there is more than its content. None if it is damaged."""
     for name, magic in _MAGIC:
         if name in decoders and data.startswith(magic):
-            return undo(name, data, cap)
+            found = undo(name, data, cap)
+            return found and ((data, True) if found.asides else found[:2])
     return data, True
 
 

@@ -11,7 +11,7 @@ server that does not.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes
 
 from app.contract.record import Pair, text
 
@@ -25,16 +25,20 @@ _NAME = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.*(?::[0-9]*)?")
 _IPV6 = re.compile(
     r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))(?::\d*)?"
 )
+_CODED = re.compile(r"(?:[^:]*\.)?xn--", re.IGNORECASE)
+_DOTS = re.compile(r"\.\.+")
 # Characters that no name has; servers differ in which side of them is the name.
 _BETWEEN = re.compile(r"[\x00-\x20\x7f:,;@/\\?#\"'<>()\[\]|]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 # A path with one reading only: segments of ordinary characters, none of them of dots alone.
 _PLAIN = re.compile(r"/(?:(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]++(?:/|\Z))*+")
-_ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#\\]*)")
+# Browsers take any number of slashes before an authority.
+_ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//+([^/?#\\]*)")
+_AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//+([^/]*)")  # in any reading
 _UNRESERVED = re.compile(r"%(?:2[DEde]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
 _NOT_UTF8 = re.compile(r"\\x([0-9a-f]{2})")  # the form in which `text` writes such a byte
-_WIDE = re.compile(r"%[uU]00([0-7][0-9A-Fa-f])")
+_WIDE = re.compile(r"%[uU]([0-9A-Fa-f]{4})")
 _OVERLONG = re.compile(
     rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80\x81][\x80-\xbf]|\xf0\x80[\x80\x81][\x80-\xbf]"
 )
@@ -42,6 +46,10 @@ _CUT = re.compile(r"[?#\x00-\x20].*", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
 _PARAMETERS = re.compile(r";[^/\\]*")
 _SLASHES = re.compile(r"//+")
+# What Windows' "best fit" makes a slash of.
+_TO_SLASH = str.maketrans(dict.fromkeys("\\\u2044\u2215\u2216\u29f5\u29f8", "/"))
+# Ignorable by default, and of no category that says so.
+_IGNORED = "\u034f\u115f\u1160\u17b4\u17b5\u3164" + "".join(map(chr, range(0xFE00, 0xFE10)))
 _ODD = re.compile(r"[;#?%&\x00]")
 _SEPARATORS = re.compile(r"[;#?\x00]")
 
@@ -55,17 +63,31 @@ def hosts_in(authority: str) -> tuple[str, ...]:
     """Every name that a server could read in it; first the one that the RFCs mean."""
     if not authority:
         return ()
-    if found := _NAME.fullmatch(authority):
+    if (found := _NAME.fullmatch(authority)) and not _CODED.match(authority):
         return (found[1].lower(),)
     if len(authority) <= LONGEST_ADDRESS and (found := _IPV6.fullmatch(authority)):
         return ((found[1] or found[2]).lower(),)
     # In the form of look-ups: full-width letters become letters, and other dots become dots.
-    plain = unicodedata.normalize("NFKC", _decoded(_decoded(authority))).replace("\u3002", ".")
+    plain = _seen(_decoded(_decoded(authority))).replace("\u3002", ".")
     rest = _SCHEME.sub("", plain, 1) if "//" in plain else plain
     first = re.split(r"[/?#\\]", rest.strip().lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
     parts = [first, *_BETWEEN.split(plain), *_BETWEEN.split(_CONTROLS.sub("", plain))]
-    names = (part.partition(":")[0].strip(".[]").lower() for part in parts)
+    written = (_DOTS.sub(".", part.partition(":")[0]).strip(".[]") for part in parts)
+    names = [name for part in written for name in (part.lower(), _folded(part))]
     return tuple(dict.fromkeys(name for name in names if name and not name.isdigit()))
+
+
+def _folded(name: str) -> str:
+    """The name as who compares capitals reads it (the dotless i), each label out of punycode."""
+    labels = (_seen(_unpuny(label)) for label in name.lower().split("."))
+    return ".".join(labels).upper().lower().replace("\u0307", "")
+
+
+def _unpuny(label: str) -> str:
+    try:
+        return label[4:].encode().decode("punycode") if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
 
 
 def is_plain(path: str) -> bool:
@@ -75,7 +97,7 @@ def is_plain(path: str) -> bool:
 
 def authority_of(target: str) -> str:
     """The authority of a target in absolute form, "" for any other form."""
-    found = None if target.startswith("/") else _ABSOLUTE.match(target)
+    found = None if target.startswith("/") else _AUTHORITY.match(target)
     return found[1] if found else ""
 
 
@@ -172,7 +194,9 @@ def _decoded(part: str) -> str:
     """Percent-decoded once, including forms that only some servers decode."""
     if "%" not in part:
         return part
-    data = unquote_to_bytes(_WIDE.sub(r"%\1", text(part)))
+    data = unquote_to_bytes(
+        _WIDE.sub(lambda found: quote(text(chr(int(found[1], 16)))), text(part))
+    )
     return text(_OVERLONG.sub(_short, data))
 
 
@@ -198,7 +222,7 @@ def _without_name(path: str) -> str:
 
 
 def _slashed(path: str) -> str:
-    return path.replace("\\", "/")
+    return path.translate(_TO_SLASH)
 
 
 def _cut(path: str) -> str:
@@ -219,7 +243,19 @@ def _merged(path: str) -> str:
 
 def _narrow(path: str) -> str:
     """Full-width characters replaced by the ordinary ones, as some servers do."""
-    return path if path.isascii() else unicodedata.normalize("NFKC", path)
+    return path if path.isascii() else _seen(path)
+
+
+def _seen(written: str) -> str:
+    """The text in compatibility forms, without what nobody sees: marks of format, controls."""
+    if written.isascii():
+        return written
+    plain = unicodedata.normalize("NFKC", written)
+    return "".join(c for c in plain if c.isascii() or not _unseen(c))
+
+
+def _unseen(char: str) -> bool:
+    return unicodedata.category(char) in ("Cf", "Cc", "Zl", "Zp") or char in _IGNORED
 
 
 def _rooted(path: str) -> str:

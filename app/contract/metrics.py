@@ -191,7 +191,7 @@ METRICS = (
     ),
     Metric(
         "telemock.inventory.fields", "gauge", "{field}", _OF_CLASS, _APP,
-        "Fields that were ever seen, by their class.",
+        "Fields in the inventory, which is bounded, by their class.",
     ),
     Metric(
         "telemock.inventory.new_sensitive", "counter", "{field}", _OF_CLASS, _APP,
@@ -224,12 +224,12 @@ METRICS = (
     Metric(
         "telemock.product.captures", "counter", "{record}",
         ("telemock.profile", "telemock.product.version"), _APP,
-        "Exchanges by the product's version.",
+        "Requests by the product's version, whatever became of them.",
     ),
     Metric(
         "telemock.workload.captures", "counter", "{record}",
         ("telemock.profile", "telemock.workload.namespace", "telemock.workload"), _APP,
-        "Exchanges by workload: the pod's name without the ending that its controller gave it.",
+        "Requests by workload: the pod's name without the ending that its controller gave it.",
     ),
     Metric(
         "telemock.sidecars", "gauge", "{sidecar}", ("telemock.state",), _APP,

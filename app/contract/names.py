@@ -56,6 +56,7 @@ FILE_TOKEN = "token"  # noqa: S105 - the name of the file, below TELEMOCK_DATA
 FILE_STORE = "store.sqlite"
 FILE_MASK_KEY = "mask.key"
 FILE_LAST_GOOD = "profiles.json"  # in a cluster, see app.profiles.last_good
+FILE_PROFILES_USED = "profiles-used.json"  # see app.profiles.used
 FILE_SERVER = "server.json"  # the running app's address: {"url", "pid"}
 DIR_CA = "ca"
 FILE_CA_CERT = "ca.pem"  # public half, for the client

@@ -143,6 +143,7 @@ class Request(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     http_version: Short = ""
     headers: list[Pair] = []
     left_out: Count = 0  # headers and parameters over the limits
+    chunk_extensions: bool = False  # there were such, which are not kept
     body: Body | None = None
 
 

@@ -13,20 +13,34 @@ HOSTS = 1_000  # of which the templates are remembered
 SEGMENTS = 8
 SEGMENT = 64  # characters of a segment that is no value
 
-# Names of what varies -> how it looks. `id` is whatever names one thing.
+_OS = "linux|darwin|macos|windows|win32|win64|freebsd"
+_ARCH = "amd64|arm64|x86_64|aarch64|x64|i[36]86|armv[67]l?|ppc64le|s390x|riscv64"
+# Names of what varies -> how it looks; the first counts. `id` is whatever names one thing.
 _VARYING = (
-    ("date", r"(19|20)\d\d-[01]\d(-[0-3]\d)?([T_ ][\d:.-]{4,18}Z?)?"
+    ("date", r"(19|20)\d\d-([01]\d(-[0-3]\d)?([T_ ][\d:.-]{4,18}Z?)?|W[0-5]\d|Q[1-4])"
              r"|20\d\d[01]\d[0-3]\d(T?\d{4,6}Z?)?"),
-    ("version", r"v?\d{1,6}(\.\d{1,6}){2,3}([-+.][0-9A-Za-z.+-]{1,40})?|\d{1,6}\.\d{1,6}"),
+    # A version has four parts too, but few begin so high, or with 10.
+    ("ip", r"(10|1\d\d|2[0-4]\d|25[0-5])(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}"
+           r"|(?=.*::)[0-9a-fA-F:]{2,39}|([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"),
+    ("mac", r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}"),
+    ("version", r"v?\d{1,6}(\.\d{1,6}){2,3}([-+.][0-9A-Za-z.+-]{1,40})?|\d{1,6}\.\d{1,6}"
+                r"|[A-Za-z][\w-]{0,60}[-_]v?\d{1,6}(\.\d{1,6}){2,3}([-+.][0-9A-Za-z.+-]{1,40})?"),
     # A version behind the @ is no domain.
     ("email", r"[^@\s]{1,64}@[^@\s]{1,190}\.[A-Za-z][A-Za-z-]{1,62}"),
-    ("id", r"-?\d+|\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?"
-           r"|[0-9a-fA-F]{16,}|\*{3}|tok_[0-9a-f]{24}"),
+    ("phone", r"\+\d{7,15}"),
+    ("locale", r"[a-z]{2,3}([-_][A-Z][a-z]{3})?[-_][A-Z]{2}"),
+    ("os", rf"({_OS})([-_]({_ARCH}))?"),
+    ("arch", _ARCH),
+    ("id", r"-?\d+|(urn:uuid:)?\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?"
+           r"|[0-9a-fA-F]{16,}|(?=\S*\d)([0-9A-Z]{4,8}-){2,8}[0-9A-Z]{4,8}|\*{3}|tok_[0-9a-f]{24}|eyJ[A-Za-z0-9_-]{5,}|arn:\S+"),
 )  # fmt: skip
+TELLING = ("email", "phone", "ip", "mac")  # kinds of somebody
 _VARIES = re.compile("|".join(f"(?P<{name}>{look})" for name, look in _VARYING))
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
-_OPAQUE = re.compile(r"[A-Za-z0-9+/=_.~-]{10,}")
+_OPAQUE = re.compile(r"[A-Za-z0-9+/=_.~-]{7,}")
 _PIECE = re.compile(r"[A-Za-z0-9]{10,}")
+_HEX = re.compile(r"(?=.*[a-f])([0-9a-f]{7,}|([0-9a-f]{4,8}-){2,8}[0-9a-f]{4,8})", re.I)
+_CALLED = re.compile(r"[a-z]{2,12}_[A-Za-z0-9]{12,}")  # cus_…: what it is, and which one
 _DIGITS = re.compile(r"\d+")
 _WITHIN = re.compile(r"[A-Za-z]\d+[A-Za-z]")
 _SMALL_NUMBER = re.compile(r"\d{1,2}")
@@ -54,7 +68,14 @@ def _is_opaque(value: str) -> bool:
     base64. Words have a number at their end at most: oauth2, sha256."""
     if not _OPAQUE.fullmatch(value):
         return False
+    if _HEX.fullmatch(value) and len(_DIGITS.findall(value)) > 1:
+        return True
     if len(value) >= 12 and value.endswith("=") and len(value) % 4 == 0:
+        return True
+    mixed = value != value.lower() and value != value.upper()
+    if len(value) >= 16 and mixed and len(_DIGITS.findall(value)) > 2:  # with _ and - among them
+        return True
+    if mixed and _CALLED.fullmatch(value) and _WITHIN.search(value.partition("_")[2]):
         return True
     return any(
         len(_DIGITS.findall(piece)) > 1

@@ -82,11 +82,13 @@ class EndpointSight(msgspec.Struct):
 
 
 class Behaviour(msgspec.Struct):
-    """`notes` are sentences for people: what of it is not known."""
+    """`versions` are those that something named. `notes` are sentences for people: what of it is
+    not known."""
 
     hosts: dict[str, Sight] = {}
     endpoints: dict[Endpoint, EndpointSight] = {}
     captures: int = 0
+    versions: set[str] = set()
     messages: int = 0  # of WebSockets
     notes: list[str] = []
 
@@ -100,6 +102,7 @@ class Behaviour(msgspec.Struct):
         one = Sight(1, record.time_ns, record.time_ns, short_id(record.id))
         host = record.host or NAMELESS
         self.captures += 1
+        self.versions.add(record.product_version)
         self.hosts.setdefault(host, Sight()).merge(one)
         if record.message is not None and not record.message.line:
             self.messages += 1

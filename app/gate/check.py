@@ -64,8 +64,8 @@ def unchecked(contract: Contract, seen: Behaviour) -> list[str]:
     return _sentences(told)
 
 
-def doubts(contract: Contract, seen: Behaviour) -> list[str]:
-    """`unchecked`, and sentences on what the contract leaves open."""
+def left_open(contract: Contract, seen: Behaviour) -> list[str]:
+    """Sentences on what the contract leaves open."""
     fields = [field for one in contract.endpoints for field in (one.fields or {}).values()]
     few = sum(field.presence == "few" for field in fields)
     plans = {one.key: one for one in contract.endpoints}
@@ -74,7 +74,7 @@ def doubts(contract: Contract, seen: Behaviour) -> list[str]:
         (len(plans.keys() - called), "planned endpoint", "not seen"),
         (few, "field", "in all requests of too few to be required (presence: few)"),
     ]
-    return [*unchecked(contract, seen), *_sentences(told)]
+    return _sentences(told)
 
 
 def _sentences(told: Iterable[tuple[int, str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from app.escape import inert, plain
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, seconds
 from app.report.compare import WHOLE_ENDPOINT, WHOLE_HOST, Difference
+from app.report.coverage import count
 from app.report.tables import markdown_table, text_table
 
 _RATE, _PACE = 0.1, 1.2  # the least difference of rates, the least ratio of paces that is told
@@ -35,7 +36,7 @@ def diff(one: Contract, other: Contract, names: tuple[str, str]) -> ContractDiff
         else:
             kind, side = ("added", after) if key in after else ("gone", before)
             number = len(side[key].fields or ())
-            found.append(_difference(kind, key, WHOLE_ENDPOINT, f"{number} fields"))
+            found.append(_difference(kind, key, WHOLE_ENDPOINT, count(number, "field", "fields")))
     return ContractDiff(one=names[0], other=names[1], differences=found)
 
 

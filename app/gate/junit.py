@@ -29,7 +29,7 @@ def junit(found: Checked) -> str:
             _case(suite, says, kind, found)
     for one in found.violations:
         _violation(suite, one, found)
-    unsure = [*found.doubts]
+    unsure = [*found.unchecked, *found.doubts]
     if found.coverage and not found.coverage.complete:
         unsure.append(f"coverage: {found.coverage.verdict}")
     for note in unsure:

@@ -64,7 +64,8 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
 
 class Checked(msgspec.Struct, kw_only=True):
     """`file` is the contract's; `of` says whose captures were checked, `captures` how many;
-    `doubts` what could not be told, `declared` what of it the vendor documents. `gate`: the
+    `unchecked` what could not be checked, so that a check without a violation proves nothing of it,
+    `doubts` what else could not be told, `declared` what of it the vendor documents. `gate`: the
     sentence of one, whose gaps are among the violations; "" for a check, with its `coverage`."""
 
     file: str
@@ -74,6 +75,7 @@ class Checked(msgspec.Struct, kw_only=True):
     planned: list[tuple[str, str, str]]  # host, method, route
     violations: list[Violation]
     doubts: list[str]
+    unchecked: list[str] = []
     declared: str = ""
     coverage: Coverage | None
     gate: str = ""

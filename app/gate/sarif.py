@@ -28,7 +28,9 @@ def sarif(found: Checked, contract: str = "") -> str:
     """`contract` is the text of the file, for the lines of its parts."""
     lines = lines_of(contract) if contract else {}
     rules = {**KINDS, **GATE_KINDS} if found.gate else KINDS
-    notes = [*found.doubts, *([found.coverage.verdict] if found.coverage else [])]
+    notes = [("warning", one) for one in found.unchecked]
+    notes += [("note", one) for one in found.doubts]
+    notes += [("note", found.coverage.verdict)] if found.coverage else []
     run = {
         "tool": {
             "driver": {
@@ -47,7 +49,7 @@ def sarif(found: Checked, contract: str = "") -> str:
             {
                 "executionSuccessful": True,
                 "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": _message(note)}} for note in notes
+                    {"level": level, "message": {"text": _message(note)}} for level, note in notes
                 ],
             }
         ],

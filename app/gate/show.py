@@ -14,14 +14,17 @@ _HEAD = ("violation", "host", "endpoint", "field", "why", "captures", "first see
 def summary(found: Checked) -> str:
     if found.gate:
         return found.gate
-    said = count(len(found.violations), "violation", "violations") if found.violations else "kept"
+    said = "kept as far as it could be checked" if found.unchecked else "kept"
+    if found.violations:
+        said = count(len(found.violations), "violation", "violations")
     captures = count(found.captures, "capture", "captures")
     return f"{said}: {captures} of {found.of} checked against {found.file}"
 
 
 def notes(found: Checked) -> list[str]:
     coverage = [f"coverage: {found.coverage.verdict}"] if found.coverage else []
-    return [*found.doubts, *filter(None, [found.declared]), *coverage]
+    open_ = [f"not checked: {one}" for one in found.unchecked]
+    return [*open_, *found.doubts, *filter(None, [found.declared]), *coverage]
 
 
 def text(found: Checked) -> str:

@@ -131,6 +131,7 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
                 unsaid[key, row.version] = row.requests
             continue
         endpoint = found.endpoint(key)
+        found.versions.add(row.version)
         requests.setdefault(key, {})[row.version] = row.requests
         if row.path == OTHER:
             endpoint.unlisted += row.count

@@ -18,20 +18,30 @@ def with_verdicts(rows: Sequence[PodStatus], seen: AppView | None) -> list[PodSt
     if seen is None:
         return list(rows)
     known = {witness.who: witness for witness in seen.report.ledger}
-    return [msgspec.structs.replace(r, coverage=_judged([r], known).verdict) for r in rows]
+    return [msgspec.structs.replace(r, coverage=_judged([r], known, seen).verdict) for r in rows]
 
 
 def verdict(rows: Sequence[PodStatus], seen: AppView) -> Coverage:
     """The verdict on all of them together."""
-    return _judged(rows, {witness.who: witness for witness in seen.report.ledger})
+    return _judged(rows, {witness.who: witness for witness in seen.report.ledger}, seen)
 
 
-def _judged(rows: Sequence[PodStatus], known: dict[str, Witness]) -> Coverage:
+def _judged(rows: Sequence[PodStatus], known: dict[str, Witness], seen: AppView) -> Coverage:
     running = [row for row in rows if row.phase not in _ENDED]
     witnesses = [known[who] for row in rows if (who := _who(row)) in known]
     without = [_who(row) for row in running if not row.injected]
-    silent = [_who(row) for row in running if row.injected and _who(row) not in known]
+    unread = [_who(row) for row in rows if row.injected and not seen.may_read(row.namespace)]
+    silent = [
+        who
+        for row in running
+        if row.injected and (who := _who(row)) not in known and who not in unread
+    ]
     gaps = []
+    if unread:
+        mine = listed(seen.report.namespaces or ()) or "no namespace"
+        says = f"you may read the captures of {mine} alone, not of {listed(unread)}"
+        remedy = "ask somebody who may read captures there"
+        gaps.append(Gap(id="unread", count=len(unread), says=says, remedy=remedy, who=unread))
     if without:
         pods = count(len(without), "pod has", "pods have")
         says = f"{pods} no sidecar ({listed(without)})"

@@ -25,24 +25,24 @@ SENTENCES: Mapping[str, str] = {
     "port_in_use": "the container {container} cannot listen: {message}; redirect loopback has the "
     f"ports 80 and 443 of loopback addresses: use {names.ANNOTATION_REDIRECT}: hosts, or declare "
     "the port in the container, so that the pod is left alone",
-    "restarts": "its sidecar ended {count} times unasked and was started again: {logs}",
+    "restarts": "its sidecar ended {count} unasked and was started again: {logs}",
     # What is not seen, and what is not delivered.
     "stale_hosts": "the profiles name hosts, or ports of hosts, that this pod was made without, "
     "and does not redirect: {hosts}; {restart}",
-    "refused": "clients refused the sidecar's certificate {count} times, and what they sent is "
+    "refused": "clients refused the sidecar's certificate {count}, and what they sent is "
     f"not seen: the annotation {names.ANNOTATION_TRUST} adds what their runtime needs",
-    "missing": "{count} of its records never arrived: {lost}",
-    "dropped": "its sidecar lost {count} records: {logs}",
+    "missing": "{count} of its records have not arrived: {lost}",
+    "dropped": "its sidecar lost {count}: {logs}",
     "old_authority": "it trusts an authority that the app no longer shows: its records will not be "
     "delivered; {restart}",
     # The sidecar's trouble with the app, by the words of its metric telemock.app.trouble.
-    "unreachable": "its sidecar cannot reach the app, and holds {waiting} records",
-    "distrusted": "its sidecar does not trust the app's certificate, and holds {waiting} records: "
+    "unreachable": "its sidecar cannot reach the app, and holds {waiting}",
+    "distrusted": "its sidecar does not trust the app's certificate, and holds {waiting}: "
     "the app had another authority when the pod was injected; {restart}",
-    "unauthorized": "the app does not accept its sidecar's token, and {waiting} records wait: the "
+    "unauthorized": "the app does not accept its sidecar's token, and it holds {waiting}: the "
     "app's log says why",
-    "full": "the app's disk is full, and {waiting} records wait in the pod",
-    "error": "the app does not take what its sidecar sends, and {waiting} records wait: the app's "
+    "full": "the app's disk is full, and the pod holds {waiting}",
+    "error": "the app does not take what its sidecar sends, and it holds {waiting}: the app's "
     "log says why",
 }
 TROUBLES = ("unreachable", "distrusted", "unauthorized", "full", "error")

@@ -24,6 +24,7 @@ from app.inject.sentences import say
 from app.inject.settings import InjectionStatus
 from app.inject.workloads import Unmade, owner
 from app.report.build import Report
+from app.report.coverage import count
 
 _PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _WAITING_WELL = ("", "ContainerCreating", "PodInitializing")
@@ -85,6 +86,10 @@ class AppView(NamedTuple):
     report: Report
     rules: RuleSet
 
+    def may_read(self, namespace: str) -> bool:
+        """False where the report is of others' namespaces, and says nothing of this one."""
+        return self.report.namespaces is None or namespace in self.report.namespaces
+
 
 class Surroundings(NamedTuple):
     """The cluster's other knowledge of a pod: the release's `authority` (PEM, "" when unknown) and
@@ -129,7 +134,10 @@ def judge(
     proven, failure = _proof(pod) if sidecar is not None else (None, "")
     stale = _stale(pod, seen.rules, told.redirect) if seen and sidecar is not None else []
     restarts = _restarts(pod, counters)
-    captures, last, missing, lost = _captures(meta, seen.report) if seen else (None, "", None, {})
+    may = seen is not None and seen.may_read(meta["namespace"])
+    captures, last, missing, lost = (
+        _captures(meta, seen.report) if seen and may else (None, "", None, {})
+    )
     problems, notes = _reasons(told, sidecar is not None)
     if sidecar is None and MIRROR in (meta.get("annotations") or {}):
         notes.append(REASONS["mirror_pod"].sentence)
@@ -271,15 +279,16 @@ def _delivery(
 ) -> Iterator[str]:
     logs = f"kubectl -n {meta['namespace']} logs {meta['name']} -c {names.CONTAINER_SIDECAR}"
     if counters and counters.refused:
-        yield say("refused", count=counters.refused)
+        yield say("refused", count=count(counters.refused, "time", "times"))
     if counters and counters.trouble:
-        yield say(counters.trouble, waiting=counters.waiting, restart=restart(meta))
+        waiting = count(counters.waiting, "record", "records")
+        yield say(counters.trouble, waiting=waiting, restart=restart(meta))
     if counters and counters.dropped:
-        yield say("dropped", count=counters.dropped, logs=logs)
+        yield say("dropped", count=count(counters.dropped, "record", "records"), logs=logs)
     if missing:
-        yield say("missing", count=missing, lost=_lost(lost))
+        yield say("missing", count=missing, lost=_lost(lost, missing))
     if restarts:
-        yield say("restarts", count=restarts, logs=logs)
+        yield say("restarts", count=count(restarts, "time", "times"), logs=logs)
 
 
 def trusts_another(sidecar: Object, authority: str) -> bool:
@@ -364,11 +373,13 @@ def _captures(meta: Object, report: Report) -> tuple[int, str, int, dict[str, in
     return sum(w.count for w in sent), last, sum(m.missing for m in lacking), dict(lost)
 
 
-def _lost(reasons: Mapping[str, int]) -> str:
+def _lost(reasons: Mapping[str, int], missing: int) -> str:
     if not reasons:
         return "they are lost, or still in the pod"
     why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-    return f"{sum(reasons.values())} are lost ({why}), the others may still be in the pod"
+    if (lost := sum(reasons.values())) >= missing:
+        return f"lost: {why}"
+    return f"{lost} are lost ({why}), the others may still be in the pod"
 
 
 def _tag(image: str) -> str:

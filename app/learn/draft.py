@@ -4,52 +4,43 @@ what could not be told. Called by `telemock learn`; `app.learn.yaml_text` writes
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import NamedTuple
-from uuid import UUID
-
-import re2
 
 from app.contract.decoding.tree import Opaque
 from app.contract.instant import iso
-from app.contract.masking.fields import MASK
 from app.contract.matching import Path
 from app.contract.names import REDIRECTED_PORTS
-from app.contract.record import CaptureRecord, Request, Response, first
-from app.contract.route_template import SEGMENTS, segments, varies
-from app.learn.fields import Hidden, Look, VersionSource, look, sensitive, version_of, versions
+from app.contract.record import CaptureRecord, Request
+from app.contract.route_template import TELLING
+from app.learn.answers import DraftAnswer, accepted, reply
+from app.learn.fields import (
+    Hidden,
+    Look,
+    VersionSource,
+    beside_rows,
+    kept_as_tokens,
+    look,
+    sensitive,
+    version_of,
+    versions,
+)
+from app.learn.messages import Spoken, greetings, opens, spoken
+from app.learn.routes import COLLECTIONS, Steps, condition, is_name, named, routes_of
 from app.profiles.schema import MOST_PORTS
 
 REQUESTS = 2_000  # that are read
 HOSTS = 50
 RULES = 100  # of a draft; further endpoints fall to its last rule
-ANSWER_CAP = 4_096  # characters of an observed answer's body that are kept
 UNKNOWN = 40  # sentences
-_KEPT_HEADERS = ("content-type", "location")
-_PRINTABLE = re.compile(r"[\t\x20-\x7e]{1,1000}")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?)")
 _METHOD = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}")
-_WORD = re.compile(r"[A-Za-z0-9+=_.~@%-]{6,}")
-_LONG = 16  # characters of an id
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-NO_UUID = str(UUID(int=0))  # in place of one, for clients that read it as such
 _URL_HOST = re.compile(r"https?:\\?/\\?/([A-Za-z0-9.-]{1,253})")
 _SLUG = re.compile(r"[^a-z0-9]+")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-
-
-class DraftAnswer(NamedTuple):
-    """An answer. `how` says in words where it is from."""
-
-    status: int
-    headers: dict[str, str]
-    body: str
-    how: str
 
 
 @dataclass
@@ -77,7 +68,7 @@ class Draft:
     versions: list[VersionSource] = field(default_factory=list)  # the first that is there counts
     other_versions: list[VersionSource] = field(default_factory=list)
     sensitive: list[Hidden] = field(default_factory=list)
-    masked: list[tuple[str, str]] = field(default_factory=list)  # fields masked without a row
+    masked: list[str] = field(default_factory=list)  # what is masked without a row, in words
     every: str = ""
     unknown: list[str] = field(default_factory=list)
 
@@ -91,31 +82,39 @@ def draft(
     id: str = "",
     taken: frozenset[str] = frozenset(),
     left_out: Sequence[str] = (),
+    room: int | None = None,
 ) -> Draft:
-    """`taken` are ids of other profiles, `left_out` sentences about what was not read. Raises
-    NothingToLearn."""
+    """`taken` are ids of other profiles, `left_out` sentences about what was not read, `room` the
+    bytes that files of answers may have, None where none is written. Raises NothingToLearn."""
     records = list(records)
-    read = (look(record) for record in records[:REQUESTS])
-    looks = [one for one in read if one and _can_be_named(one.request)]
+    read = [one for record in records[:REQUESTS] if (one := look(record))]
+    looks = [one for one in read if _can_be_named(one.request)]
     if not looks:
         raise NothingToLearn
     looks.sort(key=lambda one: one.record.time_ns)
     by_host = Counter(one.request.host for one in looks)
     hosts = sorted(by_host, key=lambda host: (-by_host[host], host))[:HOSTS]
+    left_out = [*_beyond(len(read) - len(looks), [*by_host.values()]), *left_out]
     looks = [one for one in looks if one.request.host in hosts]
     id = id or _free(_id_of(hosts[0]), taken)
-    endpoints, beyond = _endpoints(looks, len(hosts) > 1)
+    messages = spoken(records, looks)
+    endpoints, beyond = _endpoints(looks, len(hosts) > 1, messages, room)
     found = Draft(
         id, hosts, _ports(looks), endpoints, _span(looks), iso(looks[-1].record.time_ns)[:10]
     )
     words = frozenset(id.split("-")) | {part for host in hosts for part in host.split(".")[:-1]}
     candidates = [*_in_paths(endpoints), *versions(looks, words)]
     found.versions = _agreeing(candidates)
-    found.other_versions = [one for one in candidates if one not in found.versions]
+    known = {value for one in found.versions for value in one.values}
+    found.other_versions = [one for one in candidates if not known.issuperset(one.values)]
     # Of a path, a profile names the segments of its routes alone.
-    hidden = (one for one in sensitive(looks, candidates) if not one.field.startswith("path."))
+    sent = [*looks, *(one.look for one in messages if one.look)]
+    hidden = (one for one in sensitive(sent, candidates) if not one.field.startswith("path."))
     found.sensitive = [*_segments(endpoints), *hidden]
-    found.masked = [*dict.fromkeys(pair for one in looks for pair in one.record.masked)][:UNKNOWN]
+    masked = dict.fromkeys(pair for one in sent for pair in one.record.masked)
+    found.sensitive += kept_as_tokens(masked, found.sensitive)
+    beside = dict.fromkeys(beside_rows(masked, found.sensitive))
+    found.masked = [*beside][:UNKNOWN]
     found.every = _cadence(endpoints)
     found.unknown = [*_unknown(found, looks, beyond, len(records)), *left_out][:UNKNOWN]
     found.unknown += _connections(records, hosts)
@@ -164,128 +163,44 @@ def _free(id: str, taken: Collection[str]) -> str:
     return id if id not in taken else next(name for name in numbered if name not in taken)
 
 
-def _endpoints(looks: Sequence[Look], many: bool) -> tuple[list[DraftRule], int]:
-    """The rules, exact paths first, so that none takes what a later one could; and the number of
-    requests that fall to the last rule."""
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Look]] = {}
-    for one in looks:
-        alike = tuple("{}" if _is_name(step) else step for step in segments(one.request.path))
-        groups.setdefault((one.request.host, one.request.method, alike), []).append(one)
-    methods = Counter((host, alike) for host, _, alike in groups)
+def _endpoints(
+    looks: Sequence[Look], many: bool, messages: Sequence[Spoken], room: int | None
+) -> tuple[list[DraftRule], int]:
+    """The rules, WebSockets and exact paths first, so that none takes what a later one could; and
+    the number of requests that fall to the last rule."""
+    groups: dict[tuple[str, str, Steps, bool], list[Look]] = {}
+    written: dict[tuple[str, str, Steps, bool], Counter[Steps]] = {}
+    routes = routes_of([one.request for one in looks])
+    for one, steps in zip(looks, routes, strict=True):
+        alike = tuple("{}" if is_name(step) else step for step in steps)
+        key = (one.request.host, one.request.method, alike, opens(one.request))
+        groups.setdefault(key, []).append(one)
+        written.setdefault(key, Counter())[steps] += 1
+    methods = Counter((host, alike) for host, _, alike, _ in groups)
     ids: set[str] = set()
     found = []
-    for (host, method, alike), of in sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]:
-        steps = _named(Counter(segments(one.request.path) for one in of).most_common(1)[0][0])
-        words = "-".join(_slug(s) for s in steps if not _is_name(s) and s != "*") or "root"
-        name = f"{words}-{method.lower()}" if methods[host, alike] > 1 else words
-        id = _free(_slug(f"{host.split('.')[0]}-{name}" if many else name) or "root", ids)
+    for key, of in sorted(groups.items(), key=lambda g: -len(g[1]))[:RULES]:
+        host, method, alike, opening = key
+        steps = named(written[key].most_common(1)[0][0])
+        words = "-".join(_slug(s) for s in steps if not is_name(s) and s != "*") or "root"
+        if methods[host, alike] > 1:
+            words += "-websocket" if opening else f"-{method.lower()}"
+        id = _free(_slug(f"{host.split('.')[0]}-{words}" if many else words) or "root", ids)
         route = "/" + "/".join(steps)
-        path = _path(route, steps, {one.request.path for one in of})
+        path = condition(route, steps, {one.request.path for one in of})
         if path is None or len(route) > 200 or len(path.value) > 1_000:
             continue  # the last rule takes it
         ids.add(id)
-        found.append(DraftRule(id, method, host, route, path, _reply(of), _span(of), of))
-    found.sort(key=lambda e: (e.path.kind != "exact", e.route.count("{") + e.route.endswith("/*")))
+        answer = accepted([*greetings(messages, of)]) if opening else reply(of, room)
+        room = None if room is None else room - len(answer.beside)
+        found.append(DraftRule(id, method, host, route, path, answer, _span(of), of))
+    found.sort(key=_order)
     return found, len(looks) - sum(len(e.looks) for e in found)
 
 
-def _is_name(step: str) -> bool:
-    return step[:1] == "{" and step[-1:] == "}"
-
-
-def _named(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """With a name of its own for each segment that varies: id, id2."""
-    seen: Counter[str] = Counter()
-    named = []
-    for step in steps:
-        if _is_name(step):
-            seen[step] += 1
-            step = step if seen[step] == 1 else f"{step[:-1]}{seen[step]}}}"
-        named.append(step)
-    return tuple(named)
-
-
-def _path(route: str, steps: Sequence[str], seen: set[str]) -> Path | None:
-    """The narrowest condition that takes all paths that were seen; None without one."""
-    if seen == {route}:
-        return Path("exact", route)
-    for start, parameters in (("/", ""), ("/+", "(;[^/]*)?")):  # `//a;x=1/b`
-        parts = [
-            "[^/]+" if _is_name(step)
-            else ".*" if step == "*" and at == SEGMENTS
-            else re2.escape(step) + parameters
-            for at, step in enumerate(steps)
-        ]  # fmt: skip
-        path = Path("regex", start + "/".join(parts))
-        if all(map(path.matches, seen)):
-            return path
-    return None
-
-
-def _reply(looks: Sequence[Look]) -> DraftAnswer:
-    """The answer that was given most often, else one that its client should take."""
-    given = [
-        one.record.response
-        for one in looks
-        if one.record.response is not None and one.record.answered_by == "upstream"
-    ]
-    good = [response for response in given if 200 <= response.status < 400]
-    said = Counter(map(_answer, good))
-    if said:
-        (status, headers, body), count = said.most_common(1)[0]
-        how = f"the answer is the one that was observed ({count} of {len(good)} were the same)"
-        if MASK in body or NO_UUID in body:
-            how += "; it holds masked values"
-        if body != "\0":
-            return DraftAnswer(status, dict(headers), body, how)
-        how = f"its answers were observed, but not their bodies: over {ANSWER_CAP:,} characters, "
-        return _plausible(looks[-1], f"{how}cut, or no text; this one is plausible")
-    if given:
-        codes = ", ".join(str(status) for status in sorted({r.status for r in given}))
-        return _plausible(looks[-1], f"it was answered with {codes}; the answer here is plausible")
-    return _plausible(looks[-1], "no answer was observed; this one is plausible")
-
-
-def _answer(response: Response) -> tuple[int, tuple[tuple[str, str], ...], str]:
-    """Status, headers and body as a profile can hold them; "\\0" for a body that it cannot."""
-    named = ((name, first(response.headers, name)) for name in _KEPT_HEADERS)
-    headers = tuple(
-        (n, _WORD.sub(_told, value)) for n, value in named if _PRINTABLE.fullmatch(value)
-    )
-    body = response.body
-    if body is None or not body.size or response.status in (204, 304):
-        return response.status, headers, ""
-    fits = body.text is not None and len(body.text) <= ANSWER_CAP and not body.truncated
-    return response.status, headers, _WORD.sub(_told, body.text or "") if fits else "\0"
-
-
-def _told(word: re.Match[str]) -> str:
-    """A word of an answer that a draft keeps: of an id that is long, or an address, nothing. Many
-    are secrets that no detector knows. Numbers stay, which JSON would lack."""
-    kind, long = varies(word[0]), len(word[0]) >= _LONG and not _NUMBER.fullmatch(word[0])
-    if _UUID.fullmatch(word[0]):
-        return NO_UUID
-    return MASK if kind == "email" or (kind == "id" and long) else word[0]
-
-
-def _plausible(one: Look, how: str) -> DraftAnswer:
-    """By the type that the client accepts, else that of what it sent."""
-    accepted = first(one.request.headers, "accept").lower()
-    sent = first(one.request.headers, "content-type").partition(";")[0].strip().lower()
-    if one.request.method == "HEAD":
-        return DraftAnswer(200, {}, "", how)
-    if "protobuf" in sent or "grpc" in sent:
-        return DraftAnswer(200, {"content-type": sent}, "", how)
-    if accepted.startswith("image/"):
-        return DraftAnswer(204, {}, "", how)
-    if accepted.startswith("text/"):
-        kind = accepted.partition(",")[0].partition(";")[0]
-        return DraftAnswer(
-            200, {"content-type": kind} if _PRINTABLE.fullmatch(kind) else {}, "", how
-        )
-    if "json" in accepted or accepted in ("", "*/*") or "json" in sent:
-        return DraftAnswer(200, {"content-type": "application/json"}, "{}", how)
-    return DraftAnswer(200, {}, "", how)
+def _order(rule: DraftRule) -> tuple[bool, bool, int]:
+    names = rule.route.count("{") + rule.route.endswith("/*")
+    return not rule.reply.websocket, rule.path.kind != "exact", names
 
 
 def _span(looks: Sequence[Look]) -> str:
@@ -299,13 +214,13 @@ def _segments(endpoints: Sequence[DraftRule]) -> list[Hidden]:
     found = {}
     for endpoint in endpoints:
         for at, step in enumerate(endpoint.route.split("/")):
-            field = f"path.{step[1:-1]}"
-            if step.startswith("{email"):
-                found[field] = Hidden(field, "token", "looks like an email")
-            elif step.startswith("{id"):
+            kind = step[1:-1].rstrip("0123456789")
+            hides = is_name(step) and kind in (*TELLING, *COLLECTIONS.values())
+            if is_name(step) and kind == "id":
                 paths = (one.request.path.split("/") for one in endpoint.looks)
-                if not all(path[at].isdigit() for path in paths if at < len(path)):
-                    found[field] = Hidden(field, "token", "looks like an id")
+                hides = not all(path[at].isdigit() for path in paths if at < len(path))
+            if hides:
+                found[step] = Hidden(f"path.{step[1:-1]}", "token", f"by look {kind}")
     return [*found.values()]
 
 
@@ -363,6 +278,8 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         opaque = {str(value) for value in values if isinstance(value, Opaque)}
         if opaque:
             yield f"What the bodies of {endpoint.id} hold: {', '.join(sorted(opaque)[:3])}."
+        if endpoint.reply.websocket:
+            yield f"What the client of {endpoint.id} waits for: its messages are not answered."
     for how, ids in guessed.items():
         yield f"Whether the client is content with the answer of {', '.join(ids[:10])}: {how}."
     for endpoint in found.endpoints:
@@ -370,6 +287,14 @@ def _unknown(found: Draft, looks: Sequence[Look], beyond: int, records: int) -> 
         if named:
             hosts = ", ".join(sorted(named)[:5])
             yield f"Whether the client then sends to {hosts}: the answer of {endpoint.id} names it."
+
+
+def _beyond(odd: int, of_hosts: Sequence[int]) -> Iterator[str]:
+    if odd:
+        yield f"What requests mean whose host, method or path no rule can name ({odd:,})."
+    if more := sorted(of_hosts, reverse=True)[HOSTS:]:
+        of = f"{sum(more):,} to {len(more):,}"
+        yield f"What requests to further hosts mean ({of}): {HOSTS} hosts are read."
 
 
 def _connections(records: Iterable[CaptureRecord], hosts: Sequence[str]) -> list[str]:

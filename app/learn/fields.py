@@ -5,20 +5,22 @@ Called by `app.learn.draft`. Names and values are a sender's: all that is found 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from app.contract.actions import OBSERVE
 from app.contract.classes import SURE, members, title
 from app.contract.decoding.pairs import AGENT
 from app.contract.decoding.read import Content, for_conditions
-from app.contract.decoding.tree import THEN, plain_path
-from app.contract.record import CaptureRecord, Request, first
+from app.contract.decoding.tree import THEN, Opened, is_attribute, plain_path
+from app.contract.masking.spelling import joined
+from app.contract.record import CaptureRecord, Pair, Request, first
 from app.contract.rules import Profile, Rule, Seen, product_version
+from app.learn.opened import TOKENS
 from app.profiles.compile import extract
 from app.profiles.schema import Extract as ExtractAs
 from app.store.classes import class_of
-from app.store.inventory import content_of, observe
+from app.store.inventory import NODES, content_of, observe
 
 MOST = 60  # sensitive fields of a draft
 _VERSION = re.compile(r"v?\d{1,6}([._]\d{1,6}){1,3}([-+._][0-9A-Za-z.+-]{1,40})?")
@@ -36,23 +38,27 @@ _OTHERS = frozenset(
     ("python", "os", "kernel", "lib", "library", "sdk", "schema", "protocol", "api", "node", "go",
      "java", "runtime", "platform", "browser", "k8s", "kubernetes", "db", "database", "tls", "http",
      "format", "spec", "model", "libc", "distro", "compiler", "arch", "client", "tracker", "dv",
-     "ruby", "php", "net", "torch", "tensorflow", "docker", "distribution", "engine")
+     "ruby", "php", "net", "torch", "tensorflow", "docker", "distribution", "engine", "vsn",
+     "jsonrpc", "rpc", "xmlns", "soap", "wire", "manifest", "terms", "consent", "eula")
 )  # fmt: skip
 _OURS = frozenset(("app", "application", "product", "service", "server"))
 # User-Agents of libraries, which say nothing of the product.
 _LIBRARIES = re.compile(
     r"(?i)mozilla|python|requests|urllib|httpx|aiohttp|node|undici|axios|got|okhttp|java|go-http|"
-    r"curl|wget|ruby|faraday|reqwest|hyper|dart|php|guzzle|ua"
+    r"curl|wget|ruby|faraday|reqwest|hyper|dart|php|guzzle|ua|otel|opentelemetry|grpc|aws-sdk|"
+    r"libwww|apache|jersey|feign|resty|fasthttp|websocket|tornado|rest-client|typhoeus|cpp-httplib"
 )
+_LIBRARY = re.compile(rf"header\.{AGENT}(?:{THEN}\w+)?\.(?:{_LIBRARIES.pattern[4:]})", re.I)
 _AGENT = re.compile(r"([A-Za-z][\w.-]{1,60})/v?(\d+(?:\.\d+)+)")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Classes whose values a draft keeps as tokens.
 _TOLD = frozenset(("contact", "network", "licence", "secret", *members("identifier")))
+_KEYS = frozenset(("key", "auth", "credential", "credentials"))  # last words of headers
 _VAGUE = frozenset(("id", "name", "value", "key", "type", "data", "ip", "user", "v"))
 _CARRIERS = frozenset(
     ("host", "content-length", "content-type", "accept", "connection", "accept-encoding",
      "traceparent", "tracestate", "b3", "x-amzn-trace-id", "x-request-id", "x-correlation-id",
-     "idempotency-key")
+     "idempotency-key", "sec-websocket-key", "surrogate-key", "x-cache-key")
 )  # fmt: skip
 
 
@@ -108,6 +114,10 @@ def versions(looks: Sequence[Look], words: frozenset[str]) -> list[VersionSource
     names = Counter(
         path for one in looks for path, forms in one.fields.items() if _may_be(path, forms)
     )
+    libraries = [f"header.{AGENT}"] if all(map(_is_library, looks)) else []
+    libraries += [path for path in names if _LIBRARY.match(path)]
+    for path in libraries:
+        names.pop(path, None)
     for path, count in names.most_common(200):
         said = version_of(_plain(path), "", looks)
         values = [value for value in said if value]
@@ -149,6 +159,10 @@ def _is_constant(said: Sequence[str], looks: Sequence[Look]) -> bool:
         if value:
             by_sender.setdefault(one.sender, set()).add(value)
     return all(len(values) <= 2 for values in by_sender.values())
+
+
+def _is_library(one: Look) -> bool:
+    return bool(_LIBRARIES.match(first(one.request.headers, AGENT)))
 
 
 def _agents(looks: Sequence[Look]) -> Iterator[VersionSource]:
@@ -193,6 +207,7 @@ def _plain(path: str) -> str:
 def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> list[Hidden]:
     """Fields that tell of a person, a machine or an installation, at most MOST."""
     others = {one.field for one in versions}
+    dotted, nested = _keys(looks)
     found: dict[str, Hidden] = {}  # by lower case: a profile's names have none
     for one in looks:
         # A text that was opened: what is in it has fields of its own.
@@ -201,8 +216,59 @@ def sensitive(looks: Sequence[Look], versions: Sequence[VersionSource] = ()) -> 
             if path in carriers or _plain(path) in others or len(found) >= MOST:
                 continue
             if hidden := _hidden(path, forms):
+                steps = plain_path(path).split(".")
+                ends = (".".join(steps[at:]) for at in range(len(steps)))
+                whole = next((end for end in ends if end in dotted), "")
+                if whole and hidden.field.startswith("body.") and hidden.field[5:] not in nested:
+                    hidden = hidden._replace(field=f"any.{whole.replace('.', '_')}")
                 found.setdefault(hidden.field.lower(), hidden)
     return [*found.values()]
+
+
+def _keys(looks: Sequence[Look]) -> tuple[set[str], set[str]]:
+    """Keys with dots in them (`host.name`, as OpenTelemetry has), and pairs of keys one in the
+    other: rows name the two in different ways."""
+    dotted: set[str] = set()
+    nested: set[str] = set()
+    for one in looks:
+        left: list[tuple[str, Any]] = [("", one.content.value)]
+        for _ in range(NODES):
+            if not left or len(dotted) + len(nested) > NODES:
+                break
+            above, value = left.pop()
+            if isinstance(value, Opened):
+                left.append((above, value.value))
+            elif is_attribute(value):
+                dotted.add(str(value["key"]))
+            elif isinstance(value, Mapping):
+                for key, inner in value.items():
+                    nested.add(f"{above}.{key}")
+                    dotted.add(key)
+                    left.append((key, inner))
+            elif isinstance(value, list | tuple):
+                left += [(above, inner) for inner in value]
+    return {key for key in dotted if "." in key}, nested
+
+
+def kept_as_tokens(masked: Iterable[Pair], rows: Sequence[Hidden]) -> Iterator[Hidden]:
+    """Rows for what `run --open` kept as tokens and no row names: a draft keeps no more of it."""
+    named = _named(rows)
+    for _, by in masked:
+        if by in TOKENS and joined(by) not in named:
+            named.add(joined(by))
+            yield Hidden(f"any.{by}", "token", "kept as a token so far")
+
+
+def beside_rows(masked: Iterable[Pair], rows: Sequence[Hidden]) -> Iterator[str]:
+    """Names, in words, the masked fields that none of the `rows` is for."""
+    named = _named(rows)
+    for place, by in masked:
+        if joined(by) not in named and joined(place.partition(".")[2]) not in named:
+            yield place if "." in place or not by else f"{by} in the {place}"
+
+
+def _named(rows: Sequence[Hidden]) -> set[str]:
+    return {joined(row.field.partition(".")[2]) for row in rows}
 
 
 def _hidden(path: str, forms: set[tuple[str, str]]) -> Hidden | None:
@@ -211,6 +277,8 @@ def _hidden(path: str, forms: set[tuple[str, str]]) -> Hidden | None:
     shapes = {shape for _, shape in forms}
     if shapes & {"masked", "version", "timestamp"}:
         return None
+    if path.startswith("header.") and _words(path)[-1] in _KEYS and THEN not in path:
+        return Hidden(path, "mask", "secret, by name key")
     for type, shape in sorted(forms):
         found = class_of(path, type, shape)
         if found.id in _TOLD and found.confidence >= SURE and type in ("string", "integer"):

@@ -17,7 +17,7 @@ import msgspec
 from app.contract.record import (
     CaptureRecord,
 )
-from app.learn.har_entry import BadHar, record, told, twice
+from app.learn.har_entry import BadHar, records, told, twice
 from app.profiles.problems import ProfileError, ProfileProblem, shown
 
 FILE_CAP = 64 << 20  # bytes of a HAR
@@ -69,11 +69,11 @@ def read(path: Path, wanted: Callable[[CaptureRecord], bool] = lambda _: True) -
         found.left_out[f"no request: records of kind {kind[:_KINDS]}"] = count
     for number, raw in enumerate(log.entries):
         try:
-            one = record(bytes(raw), boot, number, found.left_out)
+            of_entry = [*records(bytes(raw), boot, number, found.left_out)]
         except BadHar as e:
             raise _error(label, f"log.entries[{number}]", e) from None
-        if one is not None and wanted(one):
-            found.records.append(one)
+        if of_entry and wanted(of_entry[0]):  # messages come with what opened them
+            found.records.extend(of_entry)
     return found
 
 

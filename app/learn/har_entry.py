@@ -5,14 +5,17 @@ Each size is bounded, and what is wrong has a place in the entry, a value and a 
 
 import base64
 import binascii
+import contextlib
 import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
+import idna
 import msgspec
 
 from app.contract import body as bodies
@@ -25,6 +28,7 @@ from app.contract.record import (
     VALUE_CAP,
     Body,
     CaptureRecord,
+    Message,
     Pair,
     Request,
     Response,
@@ -40,6 +44,9 @@ ENTRY_CAP = 8 << 20  # of one of its entries
 LAST_YEAR = 2200  # of its times: a record's are nanoseconds, which end in 2262
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}")
+MESSAGES = 1_000  # of a WebSocket that are read
+SEQS = 1_000_000  # above the numbers of entries, for those of messages
+_BINARY = 2  # an opcode
 _IN_PATH = "/%:@!$&'()*+,;=~"
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
@@ -73,11 +80,21 @@ class _Answered(msgspec.Struct):
     content: _Carried | None = None
 
 
+class _Frame(msgspec.Struct):
+    """A message of a WebSocket, as Chrome and others have them."""
+
+    type: str | None = ""
+    time: float | None = 0.0
+    opcode: float | None = 1.0
+    data: str | None = ""
+
+
 class _Entry(msgspec.Struct):
     startedDateTime: str
     request: _Asked
     time: float | None = 0.0
     response: _Answered | None = None
+    messages: list[_Frame] | None = msgspec.field(default=None, name="_webSocketMessages")
 
 
 class BadHar(Exception):
@@ -98,8 +115,35 @@ def told(error: msgspec.ValidationError) -> tuple[str, str]:
     return place.rstrip("`").lstrip("."), message[:1].lower() + message[1:]
 
 
-def record(raw: bytes, boot: str, number: int, left_out: Counter[str]) -> CaptureRecord | None:
+def records(raw: bytes, boot: str, number: int, left_out: Counter[str]) -> Iterator[CaptureRecord]:
+    """The exchange of an entry, and the messages of its WebSocket."""
     entry = _entry(raw)
+    if (opener := _exchange(entry, boot, number, left_out)) is None:
+        return
+    yield opener
+    frames = entry.messages or []
+    if more := len(frames[MESSAGES:]):
+        left_out["not read: further messages of a WebSocket"] += more
+    for at, frame in enumerate(frames[:MESSAGES], 1):
+        yield _message(opener, at, frame)
+
+
+def _message(opener: CaptureRecord, at: int, frame: _Frame) -> CaptureRecord:
+    """In the order of the list, which is that of their time."""
+    data = text(frame.data or "").encode()
+    if frame.opcode == _BINARY:
+        with contextlib.suppress(ValueError):
+            data = base64.b64decode(data, validate=True)
+    sender: Literal["client", "server"] = "client" if frame.type == "send" else "server"
+    return CaptureRecord(
+        boot=opener.boot, seq=opener.seq + at * SEQS, kind="message", time_ns=opener.time_ns + at,
+        message=Message(of=opener.id, sender=sender, body=bodies.whole(data)),
+    )  # fmt: skip
+
+
+def _exchange(
+    entry: _Entry, boot: str, number: int, left_out: Counter[str]
+) -> CaptureRecord | None:
     url = _url(entry.request.url)
     if url.scheme not in _SCHEMES:
         left_out["no http: a request to another kind of address"] += 1
@@ -173,10 +217,10 @@ def _url(written: str) -> SplitResult:
             return url
         host = (url.hostname or "").rstrip(".")
         if not host.isascii():
-            host = host.encode("idna").decode()
+            host = idna.encode(host, uts46=True).decode()  # as browsers do
         if not _HOST.fullmatch(host) or len(host) > 253 or url.port == 0:
             raise ValueError
-    except ValueError:
+    except ValueError:  # idna's is one too
         raise _wrong("request.url", written, "is not a URL with a host", hint) from None
     return url._replace(netloc=host)
 
@@ -193,6 +237,8 @@ def _request(asked: _Asked, url: SplitResult) -> Request:
             posted.text, posted.mimeType = form, posted.mimeType or _FORM
         body = _body(posted, "request.postData")
         headers = _typed(headers, posted.mimeType)
+    if urlsplit(text(asked.url)).scheme in ("ws", "wss") and not first(headers, "upgrade"):
+        headers = [*headers, ("upgrade", "websocket")]
     path = quote(url.path or "/", safe=_IN_PATH)
     return Request(
         method=asked.method,
@@ -252,7 +298,7 @@ def _body(of: _Carried, where: str) -> Body:
         reason = next((id for id, says in REASONS.items() if says == why), "unmaskable")
         return Body(size=1, withheld=reason)
     raw = text(of.text or "").encode()
-    if of.encoding == "base64" or notes[0] == "base64":
+    if (of.encoding or "").lower() == "base64" or notes[0] == "base64":
         try:
             raw = base64.b64decode(raw, validate=True)
         except (binascii.Error, ValueError):

@@ -4,11 +4,18 @@ Called by `telemock learn`. What a sender chose stands in quotes that YAML escap
 on one line.
 """
 
-from typing import Any
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
 from app.contract.actions import MOCK, OBSERVE
+from app.contract.files import write_whole
 from app.escape import plain
 from app.learn.draft import Draft, DraftRule
 from app.profiles.compile import compiled_draft
@@ -20,14 +27,57 @@ class _Dumper(yaml.SafeDumper):
         return True  # the format takes none
 
 
-def written(draft: Draft) -> str:
-    """The profile's text, which `telemock rules check` finds right."""
-    text = "".join(_parts(draft))
-    compiled_draft(text.encode(), draft.id)  # a fault of ours, unless it is right
-    return text
+class WrittenDraft(NamedTuple):
+    """A profile's text, and the files that its answers name, by their paths from it."""
+
+    text: str
+    files: dict[str, bytes]
 
 
-def _parts(draft: Draft) -> Any:
+def written(draft: Draft, folder: str = "") -> WrittenDraft:
+    """A text that `telemock rules check` finds right. `folder` is the one for files of answers."""
+    files = {
+        f"{folder}/{one.reply.file(one.id)}": one.reply.beside
+        for one in draft.endpoints
+        if one.reply.beside
+    }
+    text = "".join(_parts(draft, folder))
+    with tempfile.TemporaryDirectory(prefix="telemock-learn-") as beside:
+        profile = Path(beside) / "draft.yaml"
+        write_files(profile, files)
+        compiled_draft(text.encode(), draft.id, profile)  # a fault of ours, unless it is right
+    return WrittenDraft(text, files)
+
+
+def write_files(profile: Path, files: Mapping[str, bytes], *, force: bool = False) -> list[Path]:
+    """Writes the files of answers beside a profile, all or none; those that are new. Raises
+    OSError, FileExistsError for other bytes that are there already, unless `force` is given."""
+    new: list[Path] = []
+    try:
+        for name, data in files.items():
+            file = profile.parent / name
+            file.parent.mkdir(exist_ok=True)
+            if file.parent.is_symlink():  # a profile's answers lie beside it
+                raise FileExistsError(errno.EEXIST, "is a link", str(file.parent))
+            if file.is_file() and file.read_bytes() == data:
+                continue
+            if not file.exists():
+                new.append(file)
+            write_whole(file, [data], 0o644, put=os.replace if force else os.link)
+    except BaseException:
+        remove_files(new)
+        raise
+    return new
+
+
+def remove_files(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it holds others
+            file.parent.rmdir()
+
+
+def _parts(draft: Draft, folder: str) -> Any:
     yield _comment(
         f"Drafted by `telemock learn` {VERSION} from {draft.seen}: read, edit and keep it.",
         "`telemock rules check FILE` checks it, `telemock profiles add FILE` puts it in use.",
@@ -52,7 +102,7 @@ def _parts(draft: Draft) -> Any:
     yield "rules:\n"
     for endpoint in draft.endpoints:
         yield _comment(f"{endpoint.seen}; {endpoint.reply.how}.", indent="  ")
-        yield _listed(_rule(endpoint, len(draft.hosts) > 1))
+        yield _listed(_rule(endpoint, len(draft.hosts) > 1, folder))
     yield _comment(
         "What else comes to these hosts is forwarded and recorded. Remove it where they serve more "
         "than telemetry.",
@@ -86,7 +136,7 @@ def _version(draft: Draft) -> str:
 def _sensitive(draft: Draft) -> str:
     found = ""
     if draft.masked:
-        of = ", ".join(dict.fromkeys(field for field, _ in draft.masked))
+        of = ", ".join(draft.masked)
         found = _comment(f"Masked without a row here, by name or look: {of}.")
     if not draft.sensitive:
         return found + _comment("sensitive: [{field: any.email, as: token}]", "None was found.")
@@ -96,22 +146,34 @@ def _sensitive(draft: Draft) -> str:
     return found
 
 
-def _rule(endpoint: DraftRule, many: bool) -> dict[str, Any]:
+def _rule(endpoint: DraftRule, many: bool, folder: str) -> dict[str, Any]:
     path, exact = endpoint.path.value, endpoint.path.kind == "exact"
     match: dict[str, Any] = {"methods": [endpoint.method]}
     if many:
         match["hosts"] = [endpoint.host]
     match["path"] = path if exact else {"regex": path}
+    if endpoint.reply.websocket:
+        match["headers"] = {"upgrade": {"regex": "(?i)websocket"}}
     rule: dict[str, Any] = {"id": endpoint.id, "match": match, "action": MOCK}
     if not exact:
         rule["route"] = endpoint.route
+    return rule | ({"answer": answer} if (answer := _answer(endpoint, folder)) else {})
+
+
+def _answer(endpoint: DraftRule, folder: str) -> dict[str, Any]:
     reply = endpoint.reply
-    answer: dict[str, Any] = {"status": reply.status} if reply.status != 200 else {}
+    answer: dict[str, Any] = {}
+    if reply.websocket:
+        answer["websocket"] = True
+    elif reply.status != 200:
+        answer["status"] = reply.status
     if reply.headers:
         answer["headers"] = reply.headers
     if reply.body:
         answer["body"] = reply.body
-    return rule | ({"answer": answer} if answer else {})
+    if reply.beside:
+        answer["file"] = f"{folder}/{reply.file(endpoint.id)}"
+    return answer
 
 
 def _title(id: str) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 from app.contract.printable import place
 from app.contract.rules import RuleSet
 from app.profiles.compile import Loaded, load, load_each
-from app.profiles.known import KnownProfiles, folders
+from app.profiles.known import folders, known
 from app.profiles.last_good import Good, LastGood
 from app.profiles.problems import ProfileError
 from app.profiles.read import looked
+from app.profiles.used import UsedProfiles
 
 _LOOK_S = 1.0
 
@@ -28,7 +29,7 @@ class ProfileSet:
     `error` says what was refused and what is used instead, "" without a refusal. Raises
     ProfileError when the files are invalid at the start, unless `last_good` is given: then a
     refused file never stops a start. `known` are these and the others to read captures by: shipped
-    ones, and those in the folder `added`.
+    ones, those in the folder `added`, and those that were in use last, which it keeps beside.
 
     One thread calls `check`; any thread reads.
     """
@@ -78,7 +79,17 @@ class ProfileSet:
         if self._last_good is not None and loaded.good and loaded.good != self._good:
             self._last_good.write(loaded.good)
         self._good = loaded.good
-        self.known = KnownProfiles(loaded.good.values(), folders(self._added))
+        self._keep(loaded.good)
+        self.known = known(loaded.good.values(), self._added)
+
+    def _keep(self, good: Good) -> None:
+        homes = {folder.resolve() for folder in folders(self._added)}
+        found = looked(self._sources)[0]
+        at_home = {one.label for one in found if one.path.resolve().parent in homes}
+        UsedProfiles(self._added).keep(
+            [one for label, one in good.items() if label not in at_home],
+            [one for label, one in good.items() if label in at_home],
+        )
 
     async def changes(self) -> AsyncGenerator[None]:
         """Checks every second, for ever; yields after every change of the files or of `error`."""

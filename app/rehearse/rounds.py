@@ -19,6 +19,7 @@ from app.run import transparent
 from app.run.child import RunError
 from app.run.perform import Performed, say
 from app.run.stage import FailingHosts
+from app.run.stopping import Stop, Stopped, stopping
 from app.run.trial import tried
 from app.settings import Settings
 from app.trust import NO_PROXY
@@ -47,12 +48,22 @@ class RehearsedFault(msgspec.Struct, kw_only=True):
 
 
 class Rehearsal(msgspec.Struct, kw_only=True):
-    """`unruled` are requests to hosts of the profile that no rule took: they are not rehearsed."""
+    """`unruled` are requests to hosts of the profile that no rule took: they are not rehearsed.
+    `interrupted` is the signal that came, and the rows are those before it then."""
 
     profile: str
     usual: RunEvidence
     rows: list[RehearsedFault]
     unruled: int
+    interrupted: str = ""
+
+
+class RehearsalInterrupt(KeyboardInterrupt):
+    """`found` is what was known when a signal came, and `code` the exit code."""
+
+    def __init__(self, found: Rehearsal, code: int) -> None:
+        super().__init__()
+        self.found, self.code = found, code
 
 
 class _Run(NamedTuple):
@@ -83,9 +94,24 @@ def rehearse(
     """`seconds`: the command is a service, and is ended after this time. `faults` and `endpoints`
     (ids of rules) are those to try, by default all.
 
-    Raises RunError where the command fails without a fault or asks nothing, ProfileError.
+    Raises RunError where the command fails without a fault or asks nothing, ProfileError, and at a
+    signal RehearsalInterrupt, or Stopped where nothing is known yet.
     """
-    usual = _run(command, profile, settings, None, None, seconds or limit)
+    with stopping() as stop:
+        return _rehearse(command, profile, settings, faults, endpoints, seconds, limit, stop)
+
+
+def _rehearse(
+    command: Sequence[str],
+    profile: str,
+    settings: Settings,
+    faults: Sequence[str],
+    endpoints: Sequence[str],
+    seconds: float | None,
+    limit: float,
+    stop: Stop,
+) -> Rehearsal:
+    usual = _run(command, profile, settings, None, None, seconds or limit, stop)
     lasts = seconds is not None
     _check(usual, lasts)
     known = sorted({one.rule for one in usual.asked})
@@ -97,7 +123,8 @@ def rehearse(
     wanted = [one for one in usual.asked if not endpoints or one.rule in endpoints]
     tried = [fault for fault in FAULTS if not faults or fault.id in faults]
     ends = seconds or usual.evidence.seconds + limit
-    rows = []
+    rows: list[RehearsedFault] = []
+    found = Rehearsal(profile=profile, usual=usual.evidence, rows=rows, unruled=usual.unruled)
     met: set[tuple[str, str]] = set()  # a connection's fault meets all endpoints of a host
     for asked in wanted:
         for fault in tried:
@@ -109,14 +136,18 @@ def rehearse(
                 one.skipped = why
             else:
                 say(f"telemock: {asked.host} {one.endpoint}: {fault.says}")
-                found = _run(command, profile, settings, asked, fault, ends).evidence
-                one.evidence = found
-                if found.attempts:
-                    one.judgement = judge(usual.of(asked, fault), found, lasts=lasts)
+                try:
+                    seen = _run(command, profile, settings, asked, fault, ends, stop).evidence
+                except Stopped as e:
+                    found.interrupted = str(e)
+                    raise RehearsalInterrupt(found, e.code) from None
+                one.evidence = seen
+                if seen.attempts:
+                    one.judgement = judge(usual.of(asked, fault), seen, lasts=lasts)
                 else:  # it keeps somewhere that it has asked, or asks by chance
                     one.skipped = "the command did not ask it in this run"
             rows.append(one)
-    return Rehearsal(profile=profile, usual=usual.evidence, rows=rows, unruled=usual.unruled)
+    return found
 
 
 def _check(usual: _Run, lasts: bool) -> None:
@@ -170,6 +201,7 @@ def _run(
     asked: AskedEndpoint | None,
     fault: Fault | None,
     seconds: float,
+    stop: Stop,
 ) -> _Run:
     counted: dict[AskedEndpoint, int] = {}
     lines: list[str] = []
@@ -202,7 +234,7 @@ def _run(
         watch = stack.enter_context(Watched(seconds))
         found = tried(
             command, settings, environ, profiles=[str(path)], wait=0, for_sidecar=for_sidecar,
-            failing=failing, started=watch.begin, look=look,
+            failing=failing, started=watch.begin, look=look, stop=stop,
         )  # fmt: skip
     if found.error:
         raise RunError(f"what the command sent cannot be told: {found.error}")

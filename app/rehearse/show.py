@@ -38,6 +38,8 @@ def sentence(found: Rehearsal) -> str:
         said += f"; {skipped} not tried"
     if found.unruled:
         said += f"; {count(found.unruled, 'request', 'requests')} no rule took, so not rehearsed"
+    if found.interrupted:
+        said += f"; interrupted by {found.interrupted}, so this is incomplete"
     return said
 
 

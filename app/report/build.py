@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from app.contract.instant import iso
-from app.contract.outcomes import WORDS, outcome, word_of
+from app.contract.outcomes import OUTCOMES, WORDS, outcome, word_of
 from app.report import kept, ledger
 from app.report.changes import Change, changes
 from app.report.classes import classed
@@ -72,6 +72,8 @@ class Version(msgspec.Struct, kw_only=True):
 
 
 class WorkloadLine(msgspec.Struct, kw_only=True):
+    """`unseen`: of `count`, those that ended before anything was seen of what was to be sent."""
+
     namespace: str
     pod: str
     node: str
@@ -80,6 +82,7 @@ class WorkloadLine(msgspec.Struct, kw_only=True):
     hosts: list[str]
     versions: list[str]
     count: int
+    unseen: int = 0
     bytes_out: int
     first_seen: str
     last_seen: str
@@ -111,12 +114,14 @@ class Missing(msgspec.Struct, kw_only=True):
 class Report(msgspec.Struct, kw_only=True):
     """`answered`, `delivered`, `passed`, `refused` and `failed` are what became of all that was
     seen: the words of `app.contract.outcomes`. `ledger` is by pod or process. `unlisted` counts
-    observations of fields over the inventory's limit."""
+    observations of fields over the inventory's limit. `namespaces` are those that its reader may
+    read, None for all."""
 
     generated_at: str
     since: str | None
     until: str | None
     profile: str | None
+    namespaces: list[str] | None = None
     count: int
     coverage: Coverage
     answered: list[EndpointLine]
@@ -173,7 +178,7 @@ def cover(
 ) -> CoveragePart:
     """Raises StoreError."""
     boots = [row for row in store.boots() if _within(row, scope)]
-    return _cover(boots, store.senders(scope), papers, gaps)
+    return _cover(boots, store.senders(scope), papers, gaps, scope)
 
 
 def _cover(
@@ -181,6 +186,7 @@ def _cover(
     senders: Sequence[SenderRow],
     papers: Iterable[Paper],
     gaps: Sequence[Gap],
+    scope: Scope,
 ) -> CoveragePart:
     papers = list(papers)
     watched = ledger.witnesses(boots, senders, _named(senders, papers), time.time_ns())
@@ -188,7 +194,8 @@ def _cover(
         for one in watched:
             if "own_dns" in one.blind:  # redirected by names
                 one.blind = [*one.blind, "suffix_hosts"]
-    return CoveragePart(coverage=judge(watched, gaps), modes=ledger.modes(boots), ledger=watched)
+    found = judge(watched, gaps, narrowed=scope != Scope())
+    return CoveragePart(coverage=found, modes=ledger.modes(boots), ledger=watched)
 
 
 def build(
@@ -202,10 +209,12 @@ def build(
     find: PaperOf = no_paper,
     gaps: Sequence[Gap] = (),
     inbox: InboxCounts | None = None,
+    namespaces: Sequence[str] | None = None,
 ) -> Report:
     """Builds the report of a period (by the hour) and profile. `dropped` are the caller's own
     counts by reason, `papers` those of the profiles in use; `find` has those of others that
-    captures name, `gaps` are what else it knows to be missing. Raises StoreError."""
+    captures name, `gaps` are what else it knows to be missing. `namespaces` are those that `store`
+    is of, None for all. Raises StoreError."""
     scope = Scope(since_ns=since_ns, until_ns=until_ns, profile=profile)
     rows = store.endpoints(scope)
     versions = store.versions(scope)
@@ -220,12 +229,13 @@ def build(
     by_word = {w: [one for one in lines if word_of(one.outcome) == w] for w in WORDS}
     senders, notes = store.senders(scope), store.notes(Scope(profile=profile))
     boots = [row for row in store.boots() if _within(row, scope)]
-    covered = _cover(boots, senders, in_use, gaps)
+    covered = _cover(boots, senders, in_use, gaps, scope)
     return Report(
         generated_at=iso(time.time_ns()),
         since=None if since_ns is None else iso(since_ns),
         until=None if until_ns is None else iso(until_ns),
         profile=profile,
+        namespaces=None if namespaces is None else sorted(namespaces),
         count=sum(row.count for row in rows),
         coverage=covered.coverage,
         **by_word,
@@ -300,6 +310,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
     for row in rows:
         key = (row.namespace, row.pod, row.profile)
         first, last = iso(row.first_ns), iso(row.last_ns)
+        unseen = row.count if row.outcome in OUTCOMES and OUTCOMES[row.outcome].unseen else 0
         one = found.get(key)
         if one is None:
             found[key] = WorkloadLine(
@@ -311,6 +322,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
                 hosts=[row.host],
                 versions=[row.version] if row.version else [],
                 count=row.count,
+                unseen=unseen,
                 bytes_out=row.bytes_out,
                 first_seen=first,
                 last_seen=last,
@@ -320,6 +332,7 @@ def _workloads(rows: Iterable[SenderRow]) -> list[WorkloadLine]:
         one.hosts.append(row.host)
         one.versions.append(row.version)
         one.count += row.count
+        one.unseen += unseen
         one.bytes_out += row.bytes_out
         # ISO times sort as text
         one.first_seen, one.last_seen = min(one.first_seen, first), max(one.last_seen, last)

@@ -23,7 +23,8 @@ class ChangedField(msgspec.Struct, kw_only=True):
 
 class Change(msgspec.Struct, kw_only=True):
     """What a version of one endpoint sends that no earlier one did, and no longer sends that the
-    one before did. Versions go by their dotted numbers."""
+    one before did. Versions go by their dotted numbers. `previous` of an endpoint that no earlier
+    version asked is the product's: all its fields are new."""
 
     profile: str
     host: str
@@ -40,15 +41,22 @@ def changes(
 ) -> list[Change]:
     """Compares each endpoint's versions, if they were seen in the period. `fields` are the whole
     inventory: a field is new only if no earlier version had it."""
+    fields = list(fields)
+    of_product = _versions(fields)
     found = []
     for endpoint, group in groupby(fields, lambda f: (f.profile, f.host, f.method, f.route)):
         by_version: dict[str, list[FieldRow]] = {}
         for row in group:
-            if row.version not in ("", OTHER) and row.path != OTHER:
+            if _names_both(row):
                 by_version.setdefault(row.version, []).append(row)
         earlier: set[str] = set()
         before: list[FieldRow] = []
-        for version, rows in sorted(by_version.items(), key=lambda item: _number(*item)):
+        previous = ""
+        for version in of_product.get(endpoint[0], ()):
+            rows = by_version.get(version)
+            if rows is None:
+                previous = previous if before else version
+                continue
             paths = {row.path for row in rows}
             new = [row for row in rows if row.path not in earlier]
             gone = [row for row in before if row.path not in paths]
@@ -57,26 +65,40 @@ def changes(
                 and (until_ns is None or row.first_ns < until_ns)
                 for row in rows
             )
-            if before and seen and (new or gone):
+            if previous and seen and (new or gone):
                 found.append(
                     Change(
                         **dict(
                             zip(("profile", "host", "method", "endpoint"), endpoint, strict=True)
                         ),
                         version=version,
-                        previous=before[0].version,
+                        previous=previous,
                         new=_fields(new),
                         gone=_fields(gone),
                     )
                 )
             earlier |= paths
-            before = rows
+            before, previous = rows, version
     return found
 
 
-def _number(version: str, rows: list[FieldRow]) -> tuple[tuple[int, ...], int]:
-    """The sort key: builds of one number (4.16.1-20904e45) are ordered by first sight."""
-    return version_number(version), min(row.first_ns for row in rows)
+def _names_both(row: FieldRow) -> bool:
+    return row.version not in ("", OTHER) and row.path != OTHER
+
+
+def _versions(fields: Iterable[FieldRow]) -> dict[str, list[str]]:
+    """Each product's, in their order: builds of one number (4.16.1-20904e45) by first sight."""
+    first: dict[str, dict[str, int]] = {}
+    for row in filter(_names_both, fields):
+        of = first.setdefault(row.profile, {})
+        of[row.version] = min(row.first_ns, of.get(row.version, row.first_ns))
+    return {
+        profile: [
+            version
+            for version, _ in sorted(of.items(), key=lambda one: (version_number(one[0]), one[1]))
+        ]
+        for profile, of in first.items()
+    }
 
 
 def _fields(rows: Iterable[FieldRow]) -> list[ChangedField]:

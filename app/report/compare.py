@@ -14,7 +14,7 @@ from app.report.tables import markdown_table, text_table
 
 Endpoint = tuple[str, str, str]  # host, method, route
 
-_MOVED = 0.05  # change of the share of requests that carry a field, from which it is told
+_MOVED = 5  # change of the share of requests that carry a field, from which it is told, in %
 _NONE = "-"
 _HEAD = ("change", "host", "endpoint", "field", "before", "after")
 _HEAD_VOLUME = ("host", "endpoint", "requests before", "after", "bytes a request before", "after",
@@ -108,7 +108,7 @@ class Comparison(msgspec.Struct, kw_only=True):
 
 def compare(profile: str, one: Side, other: Side) -> Comparison:
     found = [*_hosts(one, other)]
-    same = 0
+    same = unknown = 0
     for endpoint in sorted(one.endpoints | other.endpoints):
         old, new = one.fields.get(endpoint, {}), other.fields.get(endpoint, {})
         if endpoint not in one.endpoints or endpoint not in other.endpoints:
@@ -116,6 +116,7 @@ def compare(profile: str, one: Side, other: Side) -> Comparison:
             found.append(_whole(kind, endpoint, WHOLE_ENDPOINT, len(old or new), "field"))
             continue
         if not (old and new):  # nothing was learned of the fields of one side
+            unknown += bool(old or new)
             continue
         for path in sorted(old.keys() | new.keys()):
             told = list(_of_field(old.get(path), new.get(path)))
@@ -124,9 +125,17 @@ def compare(profile: str, one: Side, other: Side) -> Comparison:
     return Comparison(
         profile=profile, one=one.name, other=other.name, titles=(one.title, other.title),
         filters=(one.filter, other.filter),
-        notes=[f"{side.title}: {side.note}" for side in (one, other) if side.note],
+        notes=[
+            *(f"{side.title}: {side.note}" for side in (one, other) if side.note),
+            *([_unknown(unknown)] if unknown else ()),
+        ],
         differences=found, volumes=list(_volumes(one, other)), same=same,
     )  # fmt: skip
+
+
+def _unknown(endpoints: int) -> str:
+    of = "1 endpoint" if endpoints == 1 else f"{endpoints} endpoints"
+    return f"the fields of {of} are not compared: one side's are not known"
 
 
 def _hosts(one: Side, other: Side) -> Iterator[Difference]:
@@ -149,7 +158,7 @@ def _of_field(old: FieldOf | None, new: FieldOf | None) -> Iterator[tuple[str, s
         return
     if old.types != new.types or old.shapes != new.shapes:
         yield "changed", _said(old), _said(new)
-    elif abs(old.share - new.share) >= _MOVED:
+    elif 100 * abs(old.share - new.share) >= _MOVED:
         yield "changed", f"in {_share(old)} of requests", f"in {_share(new)} of requests"
 
 
@@ -185,7 +194,7 @@ def _volumes(one: Side, other: Side) -> Iterator[Volume]:
 def summary(found: Comparison) -> str:
     counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("added", "gone", "changed"))
     same = "1 field is" if found.same == 1 else f"{found.same} fields are"
-    return f"{counts}; {same} the same"
+    return f"{counts}; {same} the same, within {_MOVED:.0f} % of requests"
 
 
 def text(found: Comparison) -> str:
@@ -204,7 +213,11 @@ def markdown(found: Comparison) -> str:
     """Renders the comparison for a ticket."""
     one, other = map(inert, found.titles)
     parts = [f"## {inert(found.profile)}: from {one} to {other}\n"]
-    parts.append(markdown_table(_HEAD, _rows(found)) if found.differences else "- none differs\n")
+    parts.append(
+        markdown_table(_HEAD, _rows(found))
+        if found.differences
+        else "- no difference of hosts, endpoints or fields\n"
+    )
     if found.volumes:
         parts.append(markdown_table(_HEAD_VOLUME, _volume_rows(found)))
     notes = [summary(found), *found.notes]

@@ -147,8 +147,11 @@ class Coverage(msgspec.Struct, kw_only=True):
     percent: float | None = None
 
 
-def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
-    """`more` are gaps that the caller knows of besides."""
+def judge(
+    witnesses: Iterable[Witness], more: Sequence[Gap] = (), *, narrowed: bool = False
+) -> Coverage:
+    """`more` are gaps that the caller knows of besides. `narrowed`: the connections are those of a
+    period or a profile, and records are still of all that the witnesses sent."""
     known = list(witnesses)
     parts = (_unseen, _records, _uncounted, _away, _not_brought)
     gaps = [*more, *(gap for part in parts for gap in part(known))]
@@ -162,7 +165,7 @@ def judge(witnesses: Iterable[Witness], more: Sequence[Gap] = ()) -> Coverage:
             says, remedy, _ = BLIND_SPOTS[id]
             gaps.append(Gap(id=id, count=len(who), says=says, remedy=remedy, who=who))
     percent = _percent(known)
-    how = _how(known)
+    how = _how(known, narrowed=narrowed)
     return Coverage(
         complete=not gaps,
         verdict=verdict(gaps, how, percent),
@@ -226,7 +229,7 @@ def distrusted(number: int) -> Gap:
     )
 
 
-def _how(known: Sequence[Witness]) -> str:
+def _how(known: Sequence[Witness], *, narrowed: bool) -> str:
     seen = sum(sum(of.values()) for one in known for of in one.connections.values())
     stored = sum(one.stored for one in known)
     counted = [one for one in known if _is_counted(one)]
@@ -239,8 +242,11 @@ def _how(known: Sequence[Witness]) -> str:
     kept = count(stored, "record is", "records are")
     underway = sum(one.underway for one in known)
     rest = f" and {underway} on their way" if underway else ""
-    lines = " (log lines are records too)" if stored + underway > seen else ""
-    return f"{came} came, {kept} stored{rest}{lines}, by {by}"
+    if narrowed:
+        more = " in all of their time, of all profiles"
+    else:
+        more = " (log lines are records too)" if stored + underway > seen else ""
+    return f"{came} came, {kept} stored{rest}{more}, by {by}"
 
 
 def _is_counted(one: Witness) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from app.contract.classes import SURE, about, dpv_of, fides_of, in_order, rank, title
 from app.contract.record import REASONS
 from app.report.classes import FieldClass, class_of_field
+from app.report.compare import share
 from app.report.papers import Paper
 from app.store import CANARY, MASKED, OTHER, FieldRow, NoteRow
 
@@ -120,7 +121,7 @@ def about_somebody(lines: Iterable[InventoryLine]) -> list[Sequence[object]]:
     """Rows of the fields that are about a person or a secret, the gravest first."""
     return [
         (f.profile, f"{f.method} {f.endpoint}", f.field, title(f.class_), f.class_said,
-         f"{f.present:.0%}")
+         share(f.present, 1))
         for f in sorted(lines, key=lambda f: rank(f.class_))
         if about(f.class_) and f.confidence >= SURE
     ]  # fmt: skip
@@ -130,7 +131,7 @@ def inventory_rows(lines: Iterable[InventoryLine]) -> list[Sequence[object]]:
     return [
         (f.profile, f.host, f"{f.method} {f.endpoint}", f.field, " ".join(f.types),
          " ".join(f.shapes), f.class_ or "-", f.class_said, f.dpv or "-", f.fides or "-",
-         f"{f.present:.0%}")
+         share(f.present, 1))
         for f in lines
     ]  # fmt: skip
 
@@ -140,7 +141,7 @@ def _present(rows: Iterable[FieldRow], requests: int) -> float:
     by_version: dict[str, int] = {}
     for row in rows:
         by_version[row.version] = min(row.requests, by_version.get(row.version, 0) + row.count)
-    return round(sum(by_version.values()) / max(1, requests), 4)
+    return sum(by_version.values()) / max(1, requests)
 
 
 def masked(

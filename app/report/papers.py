@@ -18,7 +18,7 @@ from app.store.classes import ProfileClasses
 
 if TYPE_CHECKING:  # loads slowly, and most commands get their papers from the API
     from app.profiles.about import Switch
-    from app.profiles.known import KnownProfiles
+    from app.profiles.known import KnownProfiles, Origin
     from app.profiles.schema import ProfileFile
 
 
@@ -26,6 +26,13 @@ _DECODED = re.compile(r"›[^.\[›]*|\[\d*\]")  # how a path's value was opened
 ASKED = {
     "licence": "it is not stated whether a licence of the product asks for its telemetry",
     "evidence": "it is not stated where its rules were seen or documented, and when",
+}
+
+
+ORIGINS = {
+    "kept": "not in use; captures are read by the one of this id that was in use last",
+    "added": "not in use; captures are read by the one that was added",
+    "shipped": "not in use; captures are read by the one that comes with telemock",
 }
 
 
@@ -77,7 +84,8 @@ class Paper(msgspec.Struct, kw_only=True):
     """`licence` is "" where its file states none. `every`: how often an instance sends, "" where
     there is no such time or nothing is known; `when`: what its file says beside. `opt_out`: the
     documented ways to switch the telemetry off, in words.
-    `no_list`: what was found in place of a list of what is sent, where the vendor has none."""
+    `no_list`: what was found in place of a list of what is sent, where the vendor has none.
+    `origin`: "in use"; of one that is not, which one captures are read by, see ORIGINS."""
 
     profile: str
     title: str
@@ -93,6 +101,7 @@ class Paper(msgspec.Struct, kw_only=True):
     opt_out: list[str] = []
     documented: list[Statement] = []
     no_list: list[Claim] = []
+    origin: str = "in use"
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -123,7 +132,7 @@ class Papers:
 
     def find(self, profile: str) -> Paper | None:
         if profile not in self._found and (found := self.known.find(profile)):
-            self._found[profile] = _paper(found.written)
+            self._found[profile] = _paper(found.written, self.known.origin(profile))
         return self._found.get(profile)
 
     def of(self, profiles: Iterable[str]) -> list[Paper]:
@@ -151,22 +160,23 @@ def known_papers(
     """The papers of these profiles, which are in use, and of those that captures name. None, and
     why, if a file is refused: it may be meant in place of one that would be found."""
     from app.profiles.compile import load  # slow to load, and only reports need it
-    from app.profiles.known import KnownProfiles, folders
+    from app.profiles.known import KnownProfiles, known
     from app.profiles.problems import ProfileError
 
     try:
         good = load(profiles).good.values() if profiles else ()
     except ProfileError as e:
         return Papers(KnownProfiles((), ())), (profile_refused(str(e)),)
-    return Papers(KnownProfiles(good, folders(added))), ()
+    return Papers(known(good, added)), ()
 
 
 def papers_of(files: Iterable["ProfileFile"]) -> list[Paper]:
     return list(map(_paper, files))
 
 
-def _paper(written: "ProfileFile") -> Paper:
+def _paper(written: "ProfileFile", origin: "Origin" = "in use") -> Paper:
     return Paper(
+        origin=origin,
         profile=written.id,
         title=written.title,
         hosts=[host.name for host in written.hosts],

@@ -12,10 +12,12 @@ from app.contract.record import REASONS
 from app.escape import inert, plain
 from app.report import kept
 from app.report.build import EndpointLine, ProfilePart, Report
+from app.report.compare import share
 from app.report.coverage import listed
 from app.report.coverage import why_lost as why_lost
 from app.report.documented import no_list, unseen
 from app.report.events import shown
+from app.report.papers import ORIGINS
 from app.report.show_kept import kept_sections
 from app.report.tables import Section, markdown_table, text_table
 from app.store import Term, filter
@@ -33,14 +35,15 @@ _WHY = "host,endpoint,count,bytes,workloads,what became of it,why,first seen,las
 
 def text(report: Report) -> str:
     """Renders the report for a terminal."""
-    lines = [f"  {plain(line, _LONG)}\n" for line in _coverage(report)]
-    head = "Coverage\n" + "".join(lines)
+    head = "\n".join(
+        f"{title}\n" + "".join(f"  {plain(line, _LONG)}\n" for line in lines)
+        for title, lines in (("Scope", scope(report)), ("Coverage", _coverage(report)))
+    )
     return "\n".join([head, *_rendered(_sections(report), text_table, "{}\n", "  "), *_end(report)])
 
 
 def markdown(report: Report) -> str:
-    lines = [f"- {inert(line, _LONG)}\n" for line in _coverage(report)]
-    head = "## Coverage\n\n" + "".join(lines)
+    head = titled("Coverage", _coverage(report))
     gaps, *details = (
         list(_rendered(part, markdown_table, "## {}\n\n", "- "))
         for part in ([_gaps(report)], _sections(report), _details(report))
@@ -49,9 +52,32 @@ def markdown(report: Report) -> str:
     return "\n".join([head, *parts, *_end(report)])
 
 
+def titled(title: str, lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return f"## {title}\n\n" + "".join(f"- {inert(line, _LONG)}\n" for line in lines)
+
+
 def sections(report: Report) -> list[Section]:
     """All tables of the report, for the page."""
     return [*_sections(report), *_details(report)]
+
+
+def scope(report: Report) -> Iterator[str]:
+    """The lines on its extent, and on which of its numbers are of more."""
+    yield f"profile {report.profile}" if report.profile else "all profiles"
+    if report.namespaces is not None:
+        yield f"the namespaces {', '.join(report.namespaces) or '(none)'}, and no others"
+    times = [
+        f"{word} {at}" for word, at in (("since", report.since), ("until", report.until)) if at
+    ]
+    if not times:
+        yield "all time that the store still knows"
+        return
+    yield " ".join(times)
+    yield (
+        "requests and connections count by whole hours, senders and coverage by whole days; "
+        "fields, masking and changes are of all time"
+    )
 
 
 def _coverage(report: Report) -> Iterator[str]:
@@ -79,7 +105,7 @@ def _sections(report: Report) -> Iterator[Section]:
             list(_words(report)),
             behind=[_filter(outcome=str(word)) for word in WORDS],
         )
-    empty = "Nothing was recorded." if not report.count else ""
+    empty = "" if report.count else "No request or connection of this scope is recorded."
     yield Section(
         WORDS["answered"], _TRAFFIC, _traffic(report.answered), empty, _behind(report.answered)
     )
@@ -101,7 +127,7 @@ def _sections(report: Report) -> Iterator[Section]:
             )
             for e in report.passed
         ],
-        "Nothing was passed through.",
+        "No record of a connection that was passed through." if report.count else "",
         _behind(report.passed),
     )
     for title, rows in ((WORDS["refused"], report.refused), (WORDS["failed"], report.failed)):
@@ -137,12 +163,12 @@ def _sections(report: Report) -> Iterator[Section]:
         "profile,endpoint,version,before,change,field,type,shape,in",
         [
             (c.profile, f"{c.method} {c.endpoint}", c.version, c.previous, change, f.path,
-             " ".join(f.types), " ".join(f.shapes), f"{f.present:.0%}")
+             " ".join(f.types), " ".join(f.shapes), share(f.present, 1))
             for c in report.new_fields
             for change, fields in (("new", c.new), ("gone", c.gone))
             for f in fields
         ],
-        "No difference between versions was seen.",
+        "No newer version was seen to add a field, or to leave one out at the same endpoint.",
     )  # fmt: skip
     yield Section(
         "What the vendor documents, and what was seen",
@@ -181,6 +207,15 @@ def _sections(report: Report) -> Iterator[Section]:
     )
     yield from kept_sections(report)
     yield Section(
+        "Profiles that are not in use",
+        "profile,that is",
+        [
+            (p.profile, ORIGINS[p.paper.origin])
+            for p in report.profiles
+            if p.paper and p.paper.origin in ORIGINS
+        ],
+    )
+    yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
         [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],
@@ -194,7 +229,10 @@ def _sections(report: Report) -> Iterator[Section]:
             for w in report.workloads
         ],
         behind=[
-            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod) for w in report.workloads
+            # A sidecar's log lines are captures of no profile, and count as nothing sent.
+            _filter(profile=w.profile, namespace=w.namespace, pod=w.pod)
+            + ("" if w.profile else " -kind:log")
+            for w in report.workloads
         ],
     )  # fmt: skip
     yield Section(
@@ -274,6 +312,7 @@ def _profile(part: ProfilePart) -> str:
     kinds = ", ".join(f"{kind} ({number})" for kind, number in sorted(part.kinds.items()))
     by_word = {how: ", ".join(f.field for f in paper.sensitive if f.how == how) for how in _HOW}
     lines = [
+        *([ORIGINS[paper.origin]] if paper.origin in ORIGINS else ()),
         *([f"licence: {paper.licence}. {paper.licence_note}"] if paper.licence else ()),
         *(f"no {name}: {why}" for name, why in paper.asked),
         f"hosts: {', '.join(paper.hosts)}",

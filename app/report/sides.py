@@ -14,6 +14,7 @@ from app.contract.classes import TELLING, in_order
 from app.contract.instant import instant, iso
 from app.contract.record import CaptureRecord, decode
 from app.report.compare import Comparison, Endpoint, FieldOf, Measured, Side, compare
+from app.report.coverage import count
 from app.store import (
     OTHER,
     CaptureQuery,
@@ -81,8 +82,9 @@ class Reading(NamedTuple):
         profile = profile or min(with_versions(self.rows), default="")
         one, other = sides_by_default(choices(self.rows, (), profile), one, other)
         if not one or not other:
+            of = repr(profile[:60]) if profile else "any profile"
             raise QueryError(
-                f"there are no two versions of {profile[:60]!r} to compare yet"
+                f"there are no two versions of {of} to compare"
                 f"\n\nhint: name what to compare: {_FORMS}"
             )
         return compare(profile, self.side(profile, one), self.side(profile, other))
@@ -107,7 +109,17 @@ class Reading(NamedTuple):
             name=name, title=version, fields=fields,
             filter=_words(Term("profile", ":", (profile,)), Term("version", ":", (version,))),
             volumes=self._sums(Scope(profile=profile), version),
+            note=self._unlisted(profile, version),
         )  # fmt: skip
+
+    def _unlisted(self, profile: str, version: str) -> str:
+        number = sum(
+            row.count for row in self.rows
+            if (row.profile, row.version, row.path) == (profile, version, OTHER)
+        )  # fmt: skip
+        times = count(number, "time", "times")
+        says = f"{times} a field was over the inventory's limit, and is not compared"
+        return says if number else ""
 
     def _time(self, profile: str, name: str) -> Side:
         since, dots, until = name.removeprefix(TIME).partition("..")
@@ -182,7 +194,8 @@ class Reading(NamedTuple):
             looked += len(page.items)
             more = page.next is not None
             query = msgspec.structs.replace(query, cursor=page.next)
-        whole = f"{read} captures" if not more else f"the newest {read} captures alone"
+        of = count(read, "capture", "captures")
+        whole = of if not more else f"the newest {of} alone"
         return _Taken(_observed(sums, words), _traffic(sums), f"read of {whole}")
 
 
@@ -250,7 +263,10 @@ def _traffic(sums: Sums) -> dict[Endpoint, Measured]:
 def _measured(sum: Sum) -> Measured:
     hours = (sum.last - sum.first) / HOUR
     pace = (sum.count - 1) / hours if sum.count > 2 and hours >= 1 else 0.0
-    return Measured(sum.count, sum.out // sum.count, round(pace, 1))
+    # Once a week is a pace, too.
+    return Measured(
+        sum.count, sum.out // sum.count, round(pace, 1) if pace >= 1 else float(f"{pace:.2g}")
+    )
 
 
 def sides_by_default(known: Choices, one: str, other: str) -> tuple[str, str]:

@@ -13,11 +13,13 @@ from app.run import around, descendants, processes, transparent
 from app.run.canary.plant import Planted
 from app.run.interception import Interception, Passed
 from app.run.led import Led
+from app.run.stopping import Stop
 from app.run.strict import Strict
 
 _FORWARDED = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
+_LOOK_S = 0.5
 FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127  # as `env` and `timeout` have them
 
 
@@ -105,13 +107,17 @@ def wait_for(
     environ: Mapping[str, str],
     watch: Watch | None = None,
     output: int | None = None,
+    stop: Stop | None = None,
 ) -> int:
     """Runs the command; returns its exit code. Its stdout and stderr go to the file `output`, and
     its stdin is empty then; by default all three are ours. Forwards signals, except those that a
-    terminal sends to the whole foreground group: the command has them already."""
+    terminal sends to the whole foreground group: the command has them already. Those of `stop` end
+    the command with all that it started; raises Stopped if one came before."""
     watched = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
+        if stop:
+            stop.check()
         prepare = watch.prepare() if watch else None
 
         def become() -> None:
@@ -134,14 +140,22 @@ def wait_for(
             raise RunError(f"{command[0]}: {e.strerror}", code) from None
         if watch:
             watch.begin(process.pid)
+        own = watch.own if watch else ()
         while process.poll() is None:
+            if stop and stop.number:
+                descendants.end(own)
+                return 128 + stop.number
             number, from_terminal = _next_signal(watched)
             if number == signal.SIGCHLD:
-                descendants.reap([process.pid, *(watch.own if watch else ())])
-            elif not from_terminal:
+                descendants.reap([process.pid, *own])
+            elif stop and number in stop.signals:
+                stop.came(number)
+            elif number and not from_terminal:
                 process.send_signal(number)
         while signal.sigpending() & watched:  # Ctrl-C was the command's, that has ended by it
-            signal.sigwait(watched)
+            number = signal.sigwait(watched)
+            if stop:
+                stop.came(number)
         code = process.returncode
         return code if code >= 0 else 128 - code
     finally:
@@ -149,8 +163,10 @@ def wait_for(
 
 
 def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
-    """Waits for a signal; True if a terminal sent it (macOS does not tell)."""
+    """Waits for a signal; True if a terminal sent it (macOS does not tell). 0 after a while: the
+    kernel gives a signal that is blocked here to a thread where it is not, whose handler then waits
+    for this one."""
     if sys.platform == "darwin":
         return signal.sigwait(watched), False
-    got = signal.sigwaitinfo(watched)
-    return got.si_signo, got.si_code > 0
+    got = signal.sigtimedwait(watched, _LOOK_S)
+    return (got.si_signo, got.si_code > 0) if got else (0, False)

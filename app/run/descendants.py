@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from app.contract import processes
 from app.contract.record import Program
+from app.run.stopping import Stop
 
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # of prctl
 _STEP_S = 0.1
@@ -56,15 +57,16 @@ def wait(
     own: Collection[int],
     say: Callable[[str], None],
     unseen: Callable[[], bool] = lambda: False,
+    stop: Stop | None = None,
 ) -> list[Program]:
-    """Waits until none is left, a signal comes or the time is over; returns those that are.
-    `unseen` knows of some that no look finds: they end and begin faster."""
+    """Waits until none is left, a signal comes, which `stop` is told, or the time is over; returns
+    those that are. `unseen` knows of some that no look finds: they end and begin faster."""
 
     def found() -> list[Program]:
         return left(own) or [Program("a process that begins anew again and again", 0)] * unseen()
 
     rest = found()
-    if not rest or not seconds:
+    if not rest or not seconds or (stop and stop.number):
         return rest
     say(
         f"telemock: the command has ended, {named(rest)} of its processes have not: waiting up to "
@@ -74,7 +76,9 @@ def wait(
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         while rest and time.monotonic() < until:
-            if signal.sigtimedwait(_ENDS, _STEP_S):
+            if got := signal.sigtimedwait(_ENDS, _STEP_S):
+                if stop:
+                    stop.came(got.si_signo)
                 break
             reap(own)
             rest = found()

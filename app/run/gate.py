@@ -29,6 +29,7 @@ OUT = frozenset(
      way.LOOKUP, way.UNREACHED, way.SOUGHT, way.JOINED, way.UNRECORDED)
 )  # fmt: skip
 SOMETHING_SENT, NOT_COMPLETE = 121, 122  # exit codes; see app.cli.ending
+_TRIED = frozenset((way.REFUSED, way.UNREACHED, way.SOUGHT))  # nothing of it left
 _UNNAMED = "unnamed"  # connections to bare addresses: here each connection counts already
 _LISTED = 50  # of what was sent, in the text
 # What no question to the kernel sees, said in every statement.
@@ -131,11 +132,10 @@ class _Planned:
 
     def checked(self) -> tuple[list[Violation], list[str], list[str]]:
         """Violations, what the contract leaves open, and what could not be checked."""
-        from app.gate.check import check, doubts, unchecked
+        from app.gate.check import check, left_open, unchecked
 
-        unread = unchecked(self._contract, self._seen)
-        left_open = [one for one in doubts(self._contract, self._seen) if one not in unread]
-        return check(self._contract, self._seen), left_open, unread
+        contract, seen = self._contract, self._seen
+        return check(contract, seen), left_open(contract, seen), unchecked(contract, seen)
 
 
 def _planned(contract: "Contract", one: CaptureRecord) -> bool:
@@ -223,7 +223,8 @@ def _told(
     if sent:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""
         of = count(sum(one.count for one in sent), "time", "times")
-        says = f"gate failed: the command sent something, {of}, to {_where(sent)}{rest}{itself}"
+        did = "tried to send" if all(one.how in _TRIED for one in sent) else "sent something"
+        says = f"gate failed: the command {did}, {of}, to {_where(sent)}{rest}{itself}"
         return GateVerdict.SENT, SOMETHING_SENT, says
     if violations:
         rest = f"; besides, coverage is not complete: {_open(gaps)}" if gaps else ""

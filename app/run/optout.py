@@ -6,7 +6,6 @@ first and last: what a product sends once a day would otherwise pass for a switc
 """
 
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,6 +20,7 @@ from app.report.coverage import count
 from app.report.papers import switch_words
 from app.run.perform import WAIT_SECONDS
 from app.run.processes import LocalError
+from app.run.stopping import Stop, Stopped, stopping
 from app.run.summary import Sent
 from app.run.trial import Home, Trial, tried
 from app.settings import Settings
@@ -32,18 +32,18 @@ GENERAL = (
     "BUILDKITE", "CIRCLECI", "TRAVIS", "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ARN",
     "BITBUCKET_BUILD_NUMBER", "PYTEST_CURRENT_TEST",
 )  # fmt: skip
-_INTERRUPTED = 128 + signal.SIGINT
 _NAMED = 5  # hosts that one line names
 
 Result = Literal["sends", "failed", "incomplete", "silent", "by hand", "not run"]
 RESULTS: Mapping[Result, str] = {
     "sends": "it still sends: to a host of a profile, or to a host that is new beside the run "
     "without a switch",
-    "failed": "it sent nothing, and its exit code is not that of the run without a switch",
+    "failed": "nothing was seen to be sent, and its exit code is not that of the run without a "
+    "switch",
     "incomplete": "nothing was seen, and coverage was not complete",
     "silent": "it sent nothing, and coverage was complete",
     "by hand": "not tried: it is set elsewhere than in variables, arguments and files",
-    "not run": "not tried: Ctrl-C came before its end",
+    "not run": "not tried: a signal (Ctrl-C, SIGTERM, a hangup) came before its end",
 }
 
 
@@ -78,11 +78,11 @@ class Audit(msgspec.Struct, kw_only=True):
 
 
 class AuditInterrupt(KeyboardInterrupt):
-    """`found` is what was known at Ctrl-C."""
+    """`found` is what was known when a signal came, and `code` the exit code."""
 
-    def __init__(self, found: Audit) -> None:
+    def __init__(self, found: Audit, code: int) -> None:
         super().__init__()
-        self.found = found
+        self.found, self.code = found, code
 
 
 class AuditOptions(NamedTuple):
@@ -107,7 +107,7 @@ def audit(
     environ: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """Raises ProfileError, RunError, LocalError, OSError, and AuditInterrupt at Ctrl-C."""
+    """Raises ProfileError, RunError, LocalError, OSError, and AuditInterrupt at a signal."""
     (written, *more) = load([product]).written
     if more:
         raise LocalError(
@@ -133,7 +133,7 @@ def audit(
         nonlocal begun
         begun += 1
         progress(f"{begun} of {total}: {words}")
-        return _runs(switch, command, settings, bare, profiles, options)
+        return _runs(switch, command, settings, bare, profiles, options, stop)
 
     nothing = Switch.model_construct(env={}, args=[], files={})
     tested = [
@@ -150,18 +150,20 @@ def audit(
         again=SwitchResult(switch="", result="not run"), proves=False, holds=False, conclusion="",
     )  # fmt: skip
     try:
-        first = runs(nothing, "without a switch")
-        found.without = _judged("", first, first)
-        for number, (switch, one) in enumerate(zip(switches, tested, strict=True)):
-            if one.result == "not run":
-                made = runs(switch, one.switch)
-                tested[number] = replace(_judged(one.switch, made, first), note=one.note)
-        found.again = _judged("", runs(nothing, "without a switch, again"), first)
-    except KeyboardInterrupt:
+        with stopping() as stop:
+            first = runs(nothing, "without a switch")
+            found.without = _judged("", first, first)
+            for number, (switch, one) in enumerate(zip(switches, tested, strict=True)):
+                if one.result == "not run":
+                    made = runs(switch, one.switch)
+                    tested[number] = replace(_judged(one.switch, made, first), note=one.note)
+            found.again = _judged("", runs(nothing, "without a switch, again"), first)
+    except Stopped as e:
         found.conclusion = (
-            f"interrupted in run {begun} of {total}, so no `silent` here proves anything"
+            f"interrupted in run {begun} of {total}, so no `silent` here proves anything: "
+            f"incomplete ({e})"
         )
-        raise AuditInterrupt(found) from None
+        raise AuditInterrupt(found, e.code) from None
     return _concluded(found, fresh=options.fresh)
 
 
@@ -185,8 +187,9 @@ def _runs(
     environ: Mapping[str, str],
     profiles: Sequence[str],
     options: AuditOptions,
+    stop: Stop,
 ) -> list[Trial]:
-    """As many runs as asked for, in one home."""
+    """As many runs as asked for, in one home. Raises Stopped."""
     home = Home(options.like) if options.fresh else None
     found = []
     try:
@@ -198,10 +201,9 @@ def _runs(
             one = tried(
                 with_args(command, switch.args), settings, variables, profiles=profiles,
                 redirect=options.redirect, wait=options.wait, verbose=options.verbose,
-                by_path=True,
+                by_path=True, stop=stop,
             )  # fmt: skip
-            if one.exit_code == _INTERRUPTED:
-                raise KeyboardInterrupt
+            stop.check()
             found.append(one)
     finally:
         if home is not None:
@@ -290,8 +292,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
     silent = [one for one in tested if one.result == "silent"]
     if found.without.result != "sends":
         found.conclusion = (
-            "nothing to switch off was seen: without a switch the command sent nothing, so no "
-            "`silent` here proves anything"
+            "nothing to switch off was seen: without a switch the command was not seen to send, "
+            "so no `silent` here proves anything"
         )
         found.hint = (
             "it failed: does it need what is in its home (--home DIR, --no-fresh)? -v shows what "
@@ -302,8 +304,8 @@ def _concluded(found: Audit, *, fresh: bool = True) -> Audit:
         )
     elif found.again.result != "sends":
         found.conclusion = (
-            "without a switch the command sent first, and nothing in the end, so no `silent` here "
-            "proves anything"
+            "without a switch the command was seen to send first, and not in the end, so no "
+            "`silent` here proves anything"
         )
         found.hint = (
             "it keeps a state outside of its home, as in the working directory, sends once a day, "

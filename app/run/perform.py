@@ -30,6 +30,7 @@ from app.run.interception import Passed
 from app.run.led import Led
 from app.run.servers import Servers
 from app.run.stage import FailingHosts
+from app.run.stopping import Stop
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def performed(
     planted: Planted | None = None,
     strict: bool = False,
     say: Callable[[str], None] = say,
+    stop: Stop | None = None,
 ) -> Iterator[Performed]:
     """Runs the command to its end, and yields what became of it; the run's app answers meanwhile.
 
@@ -93,7 +95,8 @@ def performed(
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
     stderr; `for_sidecar` are more settings of the sidecar. `strict`: for a gate, see
     `app.run.strict`. Connections to hosts of `failing` go there; `started` is told the command's
-    process. Forwards signals, so it needs the main thread. Raises RunError, LocalError.
+    process. Forwards signals, so it needs the main thread, but those of `stop`: they end the run.
+    Raises RunError, LocalError, Stopped.
     """
     if mode and (row := ACTIONS[mode]).lacking:
         raise RunError(f"mode {mode} is not available: it {row.lacking}\n\nhint: {row.instead}")
@@ -154,8 +157,8 @@ def performed(
         ca = settings.data / names.DIR_CA
         variables = _variables(environ, ca, proxy, route is not None, say)
         watch = Watch(route, ours, own, started, planted, servers.need)
-        code = wait_for([*command], {**environ, **variables}, watch, output)
-        survivors = descendants.wait(wait, own, say, watch.goes_on)
+        code = wait_for([*command], {**environ, **variables}, watch, output, stop)
+        survivors = descendants.wait(wait, own, say, watch.goes_on, stop)
         passed, brought = watch.stop()
         ended = servers.started and servers.error is None and servers.sidecar.child.ended
         if ended:

@@ -24,6 +24,7 @@ from app.report.coverage import Coverage
 from app.run import descendants, processes
 from app.run.perform import WAIT_SECONDS, Performed, performed
 from app.run.stage import FailingHosts
+from app.run.stopping import Stop
 from app.run.summary import Sent, paths, summed
 from app.settings import Settings
 
@@ -109,11 +110,13 @@ def tried(
     started: Callable[[int], None] | None = None,
     look: Callable[[Performed, str], None] = lambda found, output: None,
     by_path: bool = False,
+    stop: Stop | None = None,
 ) -> Trial:
     """Runs the command once, in mode mock, with an app and a store of its own; `look` sees the run
     and the end of what the command said, while these are still there. `verbose` shows its output on
     stderr instead. `by_path`: endpoints are paths, and not rules. For the rest see `performed`.
-    What the runs say of themselves is in their verdicts. Raises RunError, LocalError."""
+    What the runs say of themselves is in their verdicts. Raises RunError, LocalError, and Stopped
+    once a signal of `stop` came: of that run nothing is told."""
     others = children(os.getpid())
     place = Path(tempfile.mkdtemp(prefix=_MADE))
     own = dataclasses.replace(settings, data_given=place / "data", logs_given=place / "logs")
@@ -124,12 +127,18 @@ def tried(
                     command, own, mode=MOCK, profiles=profiles, redirect=redirect, wait=wait,
                     environ=environ, output=2 if verbose else output.fileno(),
                     for_sidecar=for_sidecar, failing=failing, started=started,
-                    say=lambda line: None,
+                    say=lambda line: None, stop=stop,
                 ) as found:  # fmt: skip
+                    if stop:
+                        stop.check()
                     output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
                     text = output.read().decode("utf-8", "replace")
                     look(found, text)
                     sent = summed(found.records(), paths()) if by_path else found.rows
+            except processes.LocalError:
+                if stop:  # who ended us may have ended what was to start, too
+                    stop.check()
+                raise
             finally:
                 descendants.end(others)
     finally:

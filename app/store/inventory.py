@@ -27,6 +27,8 @@ NODES = 20_000  # values that are read of one request's bodies
 DEPTH = 16
 PATH = 200  # characters of a field's path
 REREAD = "(another reading)"  # stands for a path that its rule took otherwise than it came
+TLS_NAME = "header.(TLS name)"  # another one than the request's host
+TRAILERS, CHUNK_EXTENSIONS = "header.(trailers)", "body.(chunk extensions)"  # which nobody reads
 
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
 
@@ -41,6 +43,9 @@ class Field(NamedTuple):
 # None, and the forms of its items. For what was opened the end of its name, the text's kind, and
 # the form of what is in it; for several values of one name "", and their forms.
 _Form = str | tuple[tuple[str, ...] | str | None, tuple["_Form", ...]]
+
+
+_NO_TEXT: _Form = ("", ())
 
 
 class Observation(NamedTuple):
@@ -97,11 +102,15 @@ def observe(
 
 
 def in_path(record: CaptureRecord, request: Request) -> list[Pair]:
-    """The values that a path holds beside its route, by the names of their fields."""
+    """The values that a path holds beside its route, and TLS' name where it is another one than the
+    request's, by the names of their fields."""
     found = [*segments(request.path, record.route), *parameters(request.path)]
     if "path" in record.judged_by.split():  # /v1/x/../a is on the route /v1/a
         found.append((REREAD, request.path))
-    return [(f"path.{name}", value) for name, value in found]
+    said = [(f"path.{name}", value) for name, value in found]
+    if record.tls is not None and record.tls.sni.lower().rstrip(".") not in ("", request.host):
+        said.append((TLS_NAME, record.tls.sni))
+    return said
 
 
 def _heads(record: CaptureRecord, request: Request) -> list[tuple[str, _Form]]:
@@ -110,6 +119,10 @@ def _heads(record: CaptureRecord, request: Request) -> list[tuple[str, _Form]]:
         (path, _known_kind(value) if len(value) <= 128 else _kind(value))
         for path, value in in_path(record, request)
     ]
+    if record.reason == "trailers":
+        found.append((TRAILERS, "opaque not kept"))
+    if request.chunk_extensions:
+        found.append((CHUNK_EXTENSIONS, "opaque not kept"))
     if (said := first(request.headers, AGENT)) and (form := _known_agent(said)):
         found.append((f"header.{AGENT}", form))
     return found
@@ -241,8 +254,9 @@ def _form(value: Any, depth: int) -> _Form:
         return _list(value, depth + 1) if depth < DEPTH else (None, ())
     if kind is Opened:
         if value.unsure:
-            return _form(value.text, depth) if value.text else ("", ())
-        return value.suffix, (_form(value.text, depth), _form(value.value, depth))
+            return _form(value.text, depth) if value.text else _NO_TEXT
+        said = _form(value.text, depth) if value.text else _NO_TEXT
+        return value.suffix, (said, _form(value.value, depth))
     if kind is Several:
         return "", tuple([_form(v, depth) for v in value])
     return _json_kind(value)

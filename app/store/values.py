@@ -85,7 +85,8 @@ def _values(record: CaptureRecord) -> Iterator[tuple[str, str]]:
 
 def _within(path: str, node: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
     if isinstance(node, Opened):
-        yield path, node.text
+        if node.text:
+            yield path, node.text
         if not node.unsure:
             yield from _within(path + node.suffix, node.value, depth)
     elif isinstance(node, Several):

@@ -90,6 +90,12 @@ def behind(item: InboxItem) -> str:
     )
 
 
+def _titles(runtime: Runtime, found: _Shown) -> list[tuple[str, str]]:
+    """Of the profiles in use, and of others that captures name, as far as the visitor sees them."""
+    named = [*(row.profile for row in found.versions), *(item.profile for item in found.page.items)]
+    return runtime.papers.titles(named)
+
+
 async def _may_decide(request: Request) -> bool:
     """True for somebody who may do so in the whole cluster."""
     try:
@@ -194,7 +200,7 @@ async def changes(
         state=query.state or _ALL, given=_given(query), words=_WORDS, bounded=bound is not None,
         here=href(PATH, state=state, cursor=cursor, new=new, **_given(query)),
         decided=max(0, _number(decided)),
-        profiles=[(p.id, p.title) for p in runtime.rules.profiles], **_naming(runtime, can),
+        profiles=await ask(lambda: _titles(runtime, found)), **_naming(runtime, can),
     )  # fmt: skip
     if bound is None and not cursor and not new and query == ChangeQuery(state="open"):
         shown.set_cookie(

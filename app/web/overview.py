@@ -17,6 +17,7 @@ from app.contract.classes import SURE, about, in_order, title
 from app.contract.instant import instant
 from app.contract.outcomes import OUTCOMES, WORDS, Word, outcome, word_of
 from app.report.build import EndpointLine, Report, WorkloadLine
+from app.report.changes import Change
 from app.runtime import Runtime
 from app.store import Dimension, Scope, TrafficRow
 from app.store.facts import HOUR
@@ -28,7 +29,7 @@ from app.web.period import PERIODS, Period, period
 _BY: tuple[Dimension, ...] = ("profile", "kind", "action", "answered_by", "reason")
 _PODS, _HOSTS = 12, 8  # of the matrix
 _NEWS = 8
-_NOT_REQUESTS = frozenset(("spliced", "tls_rejected", "log"))
+_REQUESTS = '-method:"" -profile:""'  # the filter of those that products sent
 
 routes = APIRouter(include_in_schema=False)
 
@@ -69,7 +70,7 @@ class Matrix(NamedTuple):
 
 class Overview(NamedTuple):
     requests: int
-    connections: int
+    others: int  # connections, messages, and what no profile names
     senders: int  # products that sent a request
     hosts: int
     pods: int
@@ -79,10 +80,10 @@ class Overview(NamedTuple):
     report: Report
     matrix: Matrix
     classes: list[tuple[str, str, int, list[str]]]  # of persons and secrets: fields, products
-    news: list[tuple[str, str, str]]
+    news: list[tuple[Change, str]]  # and a field that its version sent first
     more_news: int
     since: str  # the version that sent all of them first, "" where there are several
-    older: bool  # there is something, but not in this period
+    elsewhere: bool  # there is something, but not in this period
     fresh: int  # open changes that this visitor has not seen listed
 
 
@@ -90,12 +91,12 @@ def gather(
     runtime: Runtime,
     namespaces: tuple[str, ...] | None,
     asked: Period,
-    titles: dict[str, str],
     looked: int = 0,
 ) -> Overview:
     scope, store = asked.scope, runtime.store
     report = built_for(runtime, namespaces, scope)
     lines = [line for word in WORDS for line in getattr(report, word)]
+    titles = dict(runtime.papers.titles(line.profile for line in lines))
     first = scope.since_ns or min((instant(e.first_seen) for e in lines), default=0)
     last = scope.until_ns or max([time.time_ns(), *(instant(e.last_seen) for e in lines)])
     hours = asked.hours(first, last)
@@ -103,21 +104,17 @@ def gather(
     steps = store.traffic(scope, _BY, hours) if lines and namespaces is None else []
     counted = [(row.at_ns, word, row.count) for row in steps if (word := _word(row))]
     chart = stacked(counted, hours * HOUR, list(WORDS), (first, last))
-    news = list(
-        dict.fromkeys(
-            (change.profile, change.version, field.path)
-            for change in report.new_fields
-            for field in change.new
-        )
-    )
-    requests = [line for line in lines if line.kind not in _NOT_REQUESTS]
-    older = not lines and namespaces is None and bool(store.traffic(Scope(), ()))
+    news = [(change, field.path) for change in report.new_fields for field in change.new]
+    requests = [line for line in lines if line.method and line.profile]
+    elsewhere = not lines and scope != Scope() and built_for(runtime, namespaces, Scope()).count > 0
     return Overview(
         requests=sum(line.count for line in requests),
-        connections=sum(e.count for e in lines) - sum(line.count for line in requests),
-        senders=len({line.profile for line in requests} - {""}),
-        hosts=len({line.host for line in requests if line.profile}),
-        pods=len({(w.namespace, w.pod) for w in report.workloads if w.profile}),
+        others=sum(e.count for e in lines) - sum(line.count for line in requests),
+        senders=len({line.profile for line in requests}),
+        hosts=len({line.host for line in requests}),
+        pods=len(
+            {(w.namespace, w.pod) for w in report.workloads if w.profile and w.count > w.unseen}
+        ),
         tallies=_tallies(lines),
         products=_products(report, lines, steps, titles, chart),
         chart=chart,
@@ -126,8 +123,8 @@ def gather(
         classes=_classes(report),
         news=news[:_NEWS],
         more_news=len(news) - _NEWS,
-        since=news[0][1] if len({version for _, version, _ in news}) == 1 else "",
-        older=older,
+        since=news[0][0].version if len({change.version for change, _ in news}) == 1 else "",
+        elsewhere=elsewhere,
         fresh=store.inbox(after=looked).open if looked else 0,
     )
 
@@ -228,9 +225,8 @@ async def overview(
     request: Request, visitor: Lists, runtime: Run, since: str = "", until: str = ""
 ) -> Response:
     asked = period(since, until)
-    titles = {p.id: p.title for p in runtime.rules.profiles}
-    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, titles, looked(request)))
+    found = await ask(lambda: gather(runtime, visitor.namespaces, asked, looked(request)))
     return render(
         request, "overview.html", visitor, found=found, period=asked, periods=PERIODS,
-        requests=f"-kind:{','.join(sorted(_NOT_REQUESTS))}",
+        requests=_REQUESTS,
     )  # fmt: skip

@@ -70,13 +70,15 @@ class WorkloadEntry:
     lost: str = ""
     missing: int = 0
     waiting: int = 0
+    away: int = 0  # times without a sidecar
     refused: list[tuple[str, int]] = field(default_factory=list)  # hosts
 
     @property
     def amiss(self) -> bool:
         return bool(
-            self.lost or self.missing or self.waiting or self.refused or self.cadence.slow
-            or self.cadence.silent or (self.sidecar and self.sidecar.ok is False)
+            self.lost or self.missing or self.waiting or self.away or self.refused
+            or self.cadence.slow or self.cadence.silent
+            or (self.sidecar and self.sidecar.ok is False)
         )  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def senders(
                 lost=why_lost(of.lost),
                 missing=max(0, missing.get(who, 0) - lost - of.waiting),
                 waiting=of.waiting,
+                away=len(of.away),
                 refused=_refused(of, line.hosts),
             )
         )
@@ -116,7 +119,7 @@ def senders(
 
 
 def unheard(report: Report, boots: Iterable[BootRow]) -> list[tuple[str, SidecarState]]:
-    """The pods whose sidecars were there in the period, and sent nothing of any profile."""
+    """The pods whose sidecars were there in the period, and of which no record is of a profile."""
     sent = {_name(line.namespace, line.pod) for line in report.workloads if line.profile}
     there = {witness.who for witness in report.ledger}
     found = []
@@ -218,10 +221,12 @@ async def workloads(
         and profile in ("", one.line.profile)
     ]
     number, pages = turned(page, len(found), _ROWS)
+    quiet = unheard(report, boots)
+    amiss = sum(one.amiss for one in everybody) + sum(state.ok is False for _, state in quiet)
     return render(
         request, "workloads.html", visitor, rows=found[(number - 1) * _ROWS : number * _ROWS],
-        count=len(found), amiss=sum(one.amiss for one in everybody), everybody=len(everybody),
-        unheard=unheard(report, boots), page=number, pages=pages, text=text, state=state,
+        count=len(found), amiss=amiss, everybody=len(everybody),
+        unheard=quiet, page=number, pages=pages, text=text, state=state,
         profile=profile, profiles=runtime.papers.titles(part.profile for part in report.profiles),
         period=asked, periods=PERIODS, outcomes=OUTCOMES,
     )  # fmt: skip

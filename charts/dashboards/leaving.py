@@ -58,7 +58,7 @@ LEAVING = Board(
                 kind="bars",
             ),
             Panel(
-                "Exchanges by product version", "As the profile reads it from the request.",
+                "Requests by product version", "As the profile reads it from the request.",
                 "reqps",
                 [Query(
                     rate(
@@ -70,7 +70,7 @@ LEAVING = Board(
                 kind="bars",
             ),
             Panel(
-                "Exchanges by workload", "The twenty that send most.", "reqps",
+                "Requests by workload", "The twenty that send most.", "reqps",
                 [Query(
                     "topk(20, " + rate(
                         "telemock_workload_captures_total",
@@ -105,7 +105,7 @@ LEAVING = Board(
                 kind="bars", width=6,
             ),
             Panel(
-                "Fields by class", "All that were ever seen.", "short",
+                "Fields by class", "All of the inventory.", "short",
                 [Query(
                     f"sum by (telemock_class) (telemock_inventory_fields{{{OF_PROFILE}}})",
                     "{{telemock_class}}",

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import yaml
@@ -23,6 +23,7 @@ from kubernetes.stream import stream
 
 OURS = {"telemock.test/e2e": os.environ.get("E2E_RELEASE", "true")}
 MANAGER = "telemock-e2e"
+WORKLOADS = {"Pod", "Deployment", "StatefulSet", "Job"}
 
 
 def until[T](question: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.3) -> T:
@@ -63,14 +64,18 @@ class Cluster:
         self.storage = client.StorageV1Api(self.api)
         self._dynamic = DynamicClient(self.api)
         self.namespaces: list[str] = []
+        self._applied: list[Mapping[str, Any]] = []
 
     def close(self) -> None:
         self.api.rest_client.pool_manager.clear()
 
     # --- objects -----------------------------------------------------------------------------
 
-    def apply(self, *objects: Mapping[str, Any], dry_run: bool = False) -> list[dict[str, Any]]:
-        """Applies on the server's side; returns the objects as the API server then has them."""
+    def apply(
+        self, *objects: Mapping[str, Any], dry_run: bool = False, lasting: bool = False
+    ) -> list[dict[str, Any]]:
+        """Applies on the server's side; returns the objects as the API server then has them. What
+        is `lasting` outlives the `room`."""
         done = []
         for body in objects:
             kind = self._dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])
@@ -84,7 +89,20 @@ class Cluster:
                 **({"query_params": [("dryRun", "All")]} if dry_run else {}),
             )
             done.append(got.to_dict())
+            if not (dry_run or lasting):
+                self._applied.append(done[-1])
         return done
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Deletes the workloads that are applied within: one node has CPU for some 50 pods."""
+        before = len(self._applied)
+        yield
+        for made in self._applied[before:]:
+            if made["kind"] in WORKLOADS:
+                meta = made["metadata"]
+                self.delete(made["apiVersion"], made["kind"], meta["name"], meta["namespace"])
+        del self._applied[before:]
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:
         resource = self._dynamic.resources.get(api_version=api_version, kind=kind)

@@ -81,6 +81,16 @@ def cluster() -> Iterator[Cluster]:
     cluster.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def room(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a file's tests start ends with them; the release and Cribl's nodes stay."""
+    if not {"cluster", "release"} & set(request.fixturenames):
+        yield
+        return
+    with request.getfixturevalue("cluster").room():
+        yield
+
+
 @pytest.fixture(scope="session")
 def collector(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
@@ -194,5 +204,6 @@ class Cribl:
 @pytest.fixture(scope="session")
 def cribl(cluster: Cluster, release: Release) -> Cribl:
     namespace = cluster.make_namespace(f"{release.name}-cribl", inject="enabled")
-    cluster.apply(pods.vendor(namespace), *pods.leader(namespace), *pods.workergroup(namespace))
+    lasting = (pods.vendor(namespace), *pods.leader(namespace), *pods.workergroup(namespace))
+    cluster.apply(*lasting, lasting=True)
     return Cribl(cluster, namespace)

@@ -1,7 +1,8 @@
 """A sensitive value leaves no trace: sent every way a client can, it is looked for in every file,
 blob, page and line that telemock wrote. The same search finds it where a profile says `keep`, and
 where nothing is masked. `tests.planted` is the table of names, spellings, encodings and secrets,
-`tests.layered` that of formats in encodings at places, and `tests.unusual` that of odd places."""
+`tests.layered` that of formats in encodings at places, `tests.unusual` that of odd places, and
+`tests.at_large` that of issuers' formats, languages, lines and carriers."""
 
 import base64
 import gzip
@@ -26,13 +27,19 @@ import app.profiles
 from app.contract import names
 from app.profiles.read import BUILT_IN
 from app.run import processes
-from tests import at_rest, unusual
+from tests import at_large, at_rest, unusual
 from tests.canary import find_secret
 from tests.layered import DEEP, few, opened, texts
 from tests.planted import CORE, READ, Sent, cases, readable
 from tests.waiting import wait_for
 
 LAYERED = list(islice(few("lic", DEEP), 0, None, 2))
+BEGINNINGS = {CORE, DEEP, unusual.UNUSUAL, at_large.LARGE}
+BY_THEMSELVES = {
+    case.value
+    for case in (*cases(), *at_large.cases())
+    if not any(beginning in case.value for beginning in BEGINNINGS)
+}
 SECRET = "Lc9/canary+Zq7=x"
 QUERY = f"v=4.16.1&lic={quote(SECRET, safe='')}"
 CRIBL = BUILT_IN / "cribl.yaml"
@@ -126,7 +133,9 @@ class Site:
         to the app."""
         client = Through(self.sidecar.proxy, self.data / names.DIR_CA / names.FILE_CA_CERT)
         with httpx.Client(base_url=self.app.url, trust_env=False, timeout=20) as direct:
-            for number, case in enumerate([*cases(), *unusual.cases(), *readable(), *LAYERED]):
+            for number, case in enumerate(
+                [*cases(), *unusual.cases(), *at_large.cases(), *readable(), *LAYERED]
+            ):
                 client.send(case.sent)
                 if number % 4 == 0:
                     target = case.sent.path + (case.sent.query and "?" + case.sent.query)
@@ -294,8 +303,8 @@ def planted(folder: Path, **environ: str) -> tuple[dict[str, set[str]], set[str]
     listed = b"".join(v for k, v in searched.items() if k.startswith("/api/v1/captures"))
     stay = {f"{READ}{n.decode()}" for n in re.findall(READ.encode() + rb"(\d{4})", listed)}
     # Those under names have their beginning in common, which is looked for in every form.
-    wanted = {beginning: forms(beginning) for beginning in (CORE, DEEP, unusual.UNUSUAL)}
-    wanted |= {case.value: forms(case.value) for case in cases() if CORE not in case.value}
+    wanted = {beginning: forms(beginning) for beginning in BEGINNINGS}
+    wanted |= {value: forms(value) for value in BY_THEMSELVES}
     left: dict[str, set[str]] = {}
     for place, content in searched.items():
         for value, written in wanted.items():
@@ -303,7 +312,7 @@ def planted(folder: Path, **environ: str) -> tuple[dict[str, set[str]], set[str]
                 left.setdefault(value, set()).add(place)
         if place.startswith("capture "):
             read = [each for text in texts(content) for each in opened(text)]
-            for value in (CORE, DEEP, unusual.UNUSUAL):
+            for value in BEGINNINGS:
                 if any(value.encode() in each for each in read):
                     left.setdefault(value, set()).add(f"{place}, decoded")
     return left, stay
@@ -328,8 +337,6 @@ def test_without_masking_every_kind_of_planted_secret_is_found(tmp_path: Path) -
     )
     path = os.pathsep.join([str(tmp_path / "off"), str(ROOT)])
     left, _ = planted(tmp_path / "site", PYTHONPATH=path)
-    assert left.keys() == {CORE, DEEP, unusual.UNUSUAL} | {
-        case.value for case in cases() if CORE not in case.value
-    }
+    assert left.keys() == BEGINNINGS | BY_THEMSELVES
     assert sum(place.endswith(", decoded") for place in left[DEEP]) > 300
     assert {"telemetry_requests.log"} <= {Path(place).name for place in left[CORE]}

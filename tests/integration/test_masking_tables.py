@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests import unusual
+from tests import at_large, unusual
 from tests.planted import CARRIERS, Sent, cases, posted, readable
 from tests.unit.app.contract.places import answered, found
 from tests.unit.app.contract.records import ORACLE, received
@@ -33,8 +33,8 @@ def test_what_is_like_a_secret_stays_readable() -> None:
 
 
 def test_a_secret_in_an_unusual_place_is_masked_in_requests_and_answers() -> None:
-    planted = list(unusual.cases())
-    assert len(planted) > 100
+    planted = [*unusual.cases(), *at_large.cases()]
+    assert len(planted) > 1200
     assert [c.what for c in planted if not found(received(c.sent), c.value)] == []
     asked = ((c, ORACLE.record(received(c.sent))) for c in planted)
     assert [c.what for c, record in asked if found(record, c.value)] == []
@@ -53,10 +53,11 @@ def test_a_name_with_another_meaning_stays_readable(carrier: str) -> None:
 
 
 def test_ids_times_and_talk_of_secrets_stay_readable() -> None:
-    for value in unusual.TEXTS:
+    assert len(at_large.harmless()) > 250
+    for value in (*unusual.TEXTS, *at_large.harmless()):
         for one in (
             Sent("x=" + quote(value)), Sent(headers=(("x-a", value),)),
             posted(json.dumps({"a": {"x": value}, "n": 1})),
-            posted(f"seen {value} here"),
+            posted(f"seen {value} here"), posted(json.dumps({"a": f"seen {value} here"})),
         ):  # fmt: skip
             assert ORACLE.record(received(one)) == received(one), value

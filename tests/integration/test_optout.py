@@ -107,7 +107,7 @@ def test_a_product_that_sends_once_makes_silence_worthless(tmp_path: Path) -> No
     code, told, _ = json.loads(out)
     found = json.loads(told)
     assert (code, found["proves"]) == (1, False)
-    assert "sent first, and nothing in the end" in found["conclusion"]
+    assert "was seen to send first, and not in the end" in found["conclusion"]
 
 
 @pytest.mark.parametrize("profile", ["huggingface", "dbt"])

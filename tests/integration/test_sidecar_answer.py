@@ -154,6 +154,23 @@ def test_a_second_request_is_not_smuggled(lab: tuple[Sidecar, App, Host], framin
     assert host.accepted == accepted
 
 
+@pytest.mark.parametrize("path", [b"/telemetry/index.html", b"/observe"])
+def test_extensions_of_chunks_are_recorded_as_not_kept(
+    lab: tuple[Sidecar, App, Host], path: bytes
+) -> None:
+    sidecar, _, _ = lab
+    for extension, told in ((b";user=x", True), (b"", False)):
+        before = sidecar.health()["shipper"]["reserved"]
+        answers = sidecar.raw(
+            b"POST " + path + b" " + OVER + b"Transfer-Encoding: chunked\r\nConnection: close\r\n"
+            b"\r\n4%s\r\nabcd\r\n0\r\n\r\n" % extension
+        )  # fmt: skip
+        assert answers.startswith(b"HTTP/1.1 200 ")
+        assert paths(sidecar, before) == [path.decode()]
+        request = sidecar.records()[-1].request
+        assert request is not None and request.chunk_extensions is told
+
+
 def test_many_connections_at_once(lab: tuple[Sidecar, App, Host]) -> None:
     sidecar, _, _ = lab
     before = sidecar.recorded()

@@ -327,6 +327,18 @@ def test_control_frames_between_the_fragments_of_a_compressed_message(lab: Lab) 
         connection.sendall(fragments(masked=True))
         assert said(reader) == (b"hello " * 50, 4)
     assert got == [(b"hello " * 50, 4)]
+    opened = app.asked[-1][0].lower().partition(b"telemock-record: ")[2].split()[0].decode()
+
+    def carried() -> list[tuple[str, str | None]]:
+        """By control frames of this client."""
+        return [
+            (x.detail, x.message.body.text)
+            for x in sidecar.records()
+            if x.message and x.message.of == opened and x.detail
+        ]
+
+    two = [("in a ping frame", "ping"), ("in a pong frame", "pong")]
+    wait_for(lambda: carried() == two * 2)
 
 
 def test_a_websocket_that_passes_is_relayed_and_not_recorded(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from app.contract import rules as r
 from app.profiles import load_profiles
+from tests.leaks import further
 from tests.leaks.entrances import Request
 from tests.sidecar import HOST
 
@@ -199,6 +200,7 @@ PASSING = _PASSING.split()
 def cases() -> list[Case]:
     found = [Case(t, Request(t + ("" if "#" in t else Q)), "kept") for t in TARGETS]
     found += [Case(n, Request(**f), "kept", w) for n, f, w in (*WHO, *FORMS)]  # type: ignore[arg-type]
+    found += [Case(*one) for one in further.requests()]
     found += [
         Case(
             str(raw[:40]),

@@ -5,11 +5,15 @@ is slow on purpose, and checksums of 32 bits are not: the first cannot be guesse
 would be found by chance.
 """
 
+import base64
+import codecs
 import hashlib
 import hmac
 import itertools
 import re
+import unicodedata
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,6 +27,7 @@ _HEX_ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[0-9a-f]{2}[:-]?){5}[0-9a-f]{2}",
     re.IGNORECASE,
 )
+_E_MAIL = re.compile(r"[^@/:\s]+@(?P<domain>[^@/:\s]+)")
 Hash = Callable[[bytes], bytes]
 
 
@@ -79,6 +84,12 @@ _RARE: dict[str, Hash] = {
     "BLAKE2b-64": lambda data: hashlib.blake2b(data, digest_size=8).digest(),
     "BLAKE2b-160": lambda data: hashlib.blake2b(data, digest_size=20).digest(),
     "FNV-1": _fnv1,
+    "SHAKE128": lambda data: hashlib.shake_128(data).digest(64),  # begins as a shorter one
+    "SHAKE256": lambda data: hashlib.shake_256(data).digest(64),
+} | {
+    said: _hash(name)  # which OpenSSL may be built without
+    for said, name in (("SHA-512/224", "sha512_224"), ("RIPEMD-160", "ripemd160"), ("SM3", "sm3"))
+    if name in hashlib.algorithms_available
 }
 _SALTED = ("MD5", "SHA-1", "SHA-256")
 _NAMESPACES = {
@@ -89,7 +100,11 @@ _NAMESPACES = {
     "nil": uuid.UUID(int=0),
 }
 _BETWEEN = ("", ":", "-", "_", ".", "|", "/", "@", "+", ",", " ", "\n")
+_UUIDS: dict[str, Callable[[uuid.UUID, str | bytes], uuid.UUID]] = {
+    "UUIDv3": uuid.uuid3, "UUIDv5": uuid.uuid5,
+}  # fmt: skip
 _SHORTEST = 3  # letters of a name whose digest is no other text's, as of an empty one
+_EACH = 4  # values of one source that are salted and paired
 _USUAL = ("", "@", ":")
 _BETWEEN_SALT = ("", ":", "-", "_", ".", "|")
 # Words that programs put before or behind what they hash, beside the names of the product.
@@ -109,9 +124,21 @@ def derived(spec: Spec) -> Iterator[Derived]:
         yield from _plain(canary)
     for canary in spec.canaries:
         yield from _twice(canary)
+    few = list(_first(spec.canaries))
+    for canary in few:
         yield from _salted(canary, salts)
         yield from _by_own_namespace(canary, salts)
-    yield from _pairs(spec.canaries)
+        yield from _of_ids(canary, salts)
+    yield from _pairs(few)
+
+
+def _first(canaries: Sequence[Canary]) -> Iterator[Canary]:
+    """Of each source a few: a machine with containers has a MAC address for each."""
+    seen = Counter[str]()
+    for canary in canaries:
+        seen[canary.source] += 1
+        if seen[canary.source] <= _EACH:
+            yield canary
 
 
 def _spellings(canary: Canary) -> Iterator[tuple[bytes, str]]:
@@ -154,14 +181,66 @@ def _as_paths_and_ids(canary: Canary) -> Iterator[tuple[bytes, str]]:
                 yield str(uuid.UUID(bytes=data)).encode(), " as a UUID"
 
 
+def _rare_spellings(canary: Canary) -> Iterator[tuple[bytes, str]]:
+    """Spellings whose digests are looked for from their beginning on, and not in parts."""
+    for value in dict.fromkeys(canary.values):
+        low, high = value.lower(), value.upper()
+        yield f"{value}\r\n".encode(), " with a line's end of Windows"
+        for changed, said in ((low, "in lower case"), (high, "in upper case")):
+            yield f"{changed}\n".encode(), f" {said}, with a line's end"
+            yield changed.encode("utf-16-le"), f" {said}, in UTF-16"
+        for text, said in ((value, ""), (f"{value}\n", ", with a line's end"),
+                           (f"{value}\r\n", ", with a line's end of Windows")):  # fmt: skip
+            little, big = text.encode("utf-16-le"), text.encode("utf-16-be")
+            yield little, f" in UTF-16{said}"
+            yield big, f" in UTF-16-BE{said}"
+            yield codecs.BOM_UTF16_LE + little, f" in UTF-16 with its mark{said}"
+            yield codecs.BOM_UTF16_BE + big, f" in UTF-16-BE with its mark{said}"
+        yield value.encode("utf-32-le"), " in UTF-32"
+        if not value.isascii():
+            yield value.encode("latin-1", "replace"), " in Latin-1"
+            for form in ("NFC", "NFD"):
+                yield unicodedata.normalize(form, value).encode(), f" in {form}"
+        domain = found["domain"] if (found := _E_MAIL.fullmatch(value)) else ""
+        if canary.source.startswith("host name"):
+            _, _, domain = value.partition(".")
+        if "." in domain:
+            yield domain.lower().encode(), ", its domain"
+
+
 def _by_own_namespace(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
-    """UUIDs of words in the namespace that an id is."""
+    """UUIDs of words in the namespace that an id is, and of a value in that of a word."""
     for value in canary.values:
         if _HEX_ID.fullmatch(value) and len(re.sub("[:-]", "", value)) == 32:
             for salt in salts:
-                for kind, made in (("UUIDv3", uuid.uuid3), ("UUIDv5", uuid.uuid5)):
+                for kind, made in _UUIDS.items():
                     said = f"{kind} of {salt!r} with it as the namespace"
                     yield Derived(canary.source, said, made(uuid.UUID(value), salt).bytes)
+        for salt, name in itertools.product(salts, ("DNS", "URL")):
+            space = uuid.uuid5(_NAMESPACES[name], salt)
+            said = f"UUIDv5 in the namespace that is the UUIDv5 of {salt!r} in {name}"
+            yield Derived(canary.source, said, uuid.uuid5(space, value).bytes)
+
+
+def _of_ids(canary: Canary, salts: Sequence[str]) -> Iterator[Derived]:
+    """With a salt or a key: of an id as bytes, as systemd's ids of an application are, and as its
+    file holds it."""
+    ids = [value for value in canary.values if _HEX_ID.fullmatch(value)]
+    written = {bytes.fromhex(re.sub("[:-]", "", value)): "bytes" for value in ids}
+    written |= {f"{value}\n".encode(): "line" for value in ids[:1]}
+    for (data, form), salt in itertools.product(written.items(), salts):
+        keys = [salt.encode()]
+        if _HEX_ID.fullmatch(salt):
+            keys.append(bytes.fromhex(re.sub("[:-]", "", salt)))
+        for key, name in itertools.product(keys, _COMMON):
+            hashed, kind = _COMMON[name], _name(name)
+            said = f"HMAC-{name} of {salt!r} with its {form} as the key"
+            yield Derived(canary.source, said, hmac.digest(data, key, kind))
+            said = f"HMAC-{name} of its {form} with the key {salt!r}"
+            yield Derived(canary.source, said, hmac.digest(key, data, kind))
+            said = f"{name} of its {form} with the salt {salt!r}"
+            yield Derived(canary.source, said, hashed(key + data))
+            yield Derived(canary.source, said, hashed(data + key))
 
 
 def _guid(digest: bytes) -> bytes:
@@ -184,11 +263,26 @@ def _plain(canary: Canary) -> Iterator[Derived]:
             yield Derived(canary.source, name, digest(value.encode()), True)
         for name, digest in _COMMON.items():
             yield Derived(canary.source, f"{name} as a GUID", _guid(digest(value.encode())))
+    for (data, said), (name, digest) in itertools.product(
+        dict(_rare_spellings(canary)).items(), _COMMON.items()
+    ):
+        yield Derived(canary.source, f"{name} (of it{said})", digest(data))
     for value in dict.fromkeys((*canary.values, *(v.lower() for v in canary.values))):
-        for name, space in _NAMESPACES.items():
-            for kind, made in (("UUIDv3", uuid.uuid3), ("UUIDv5", uuid.uuid5)):
-                said = f"{kind} in the namespace {name}"
-                yield Derived(canary.source, said, made(space, value).bytes, True)
+        for (name, space), (kind, made) in itertools.product(_NAMESPACES.items(), _UUIDS.items()):
+            said = f"{kind} in the namespace {name}"
+            yield Derived(canary.source, said, made(space, value).bytes, True)
+            for written, of in _names(value):
+                yield Derived(canary.source, f"{kind} of {of} in the namespace {name}",
+                              made(space, written).bytes)  # fmt: skip
+
+
+def _names(value: str) -> Iterator[tuple[str | bytes, str]]:
+    """Names of UUIDs beside the value itself."""
+    yield f"{value}\n", "its line"
+    for name, digest in _COMMON.items():
+        yield digest(value.encode()).hex(), f"its {name}"
+    if _HEX_ID.fullmatch(value):
+        yield bytes.fromhex(re.sub("[:-]", "", value)), "its bytes"
 
 
 def _twice(canary: Canary) -> Iterator[Derived]:
@@ -196,8 +290,9 @@ def _twice(canary: Canary) -> Iterator[Derived]:
         for (first, one), (second, two) in itertools.product(_COMMON.items(), repeat=2):
             once = one(data)
             said = f"{second} of its {first}"
-            yield Derived(canary.source, said, two(once.hex().encode()))
-            yield Derived(canary.source, said, two(once))
+            for text in (once.hex().encode(), once, once.hex().upper().encode(),
+                         base64.b64encode(once)):  # fmt: skip
+                yield Derived(canary.source, said, two(text))
 
 
 def _brief(canary: Canary) -> dict[bytes, None]:
@@ -245,10 +340,16 @@ def _name(name: str) -> str:
     return name.replace("-", "").lower()
 
 
+def _base(canary: Canary) -> str:
+    return canary.source.removesuffix(" (real)")
+
+
 def _pairs(canaries: Sequence[Canary]) -> Iterator[Derived]:
     """Of planted ones with planted ones too: a program takes each where it finds it."""
-    among = [c for c in canaries if c.source.removesuffix(" (real)") in PAIRED]
+    among = [c for c in canaries if _base(c) in PAIRED]
     for one, other in itertools.permutations(among, 2):
+        if _base(one) == _base(other) and one.source != other.source:
+            continue
         source = f"{one.source} and {other.source}"
         for left, right in itertools.product(one.values[:3], other.values[:3]):
             for between in _BETWEEN:

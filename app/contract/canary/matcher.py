@@ -33,7 +33,7 @@ _BASE64 = re.compile(rb"[0-9A-Za-z+/]{8,}")
 _BASE64_URL = re.compile(rb"[0-9A-Za-z_-]{8,}")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x80-\xff]")
 _ALNUM = re.compile(rb"[0-9A-Za-z]")
-_BASE32 = "in base32"
+_BASE32, _AS_UUID = "in base32", ", as a UUID"
 _VERSION = (12, 16)  # hex digits of a UUID that are not a digest's
 
 
@@ -139,10 +139,10 @@ class Matcher:
             written = match.group().replace(b"-", b"").lower()
             if (place := self._keys.get(written[:_KEY])) is not None and not self._at[place]:
                 digest = self._digests[self._digest_of[place]]
-                if _as_uuid(digest) == _as_uuid(written.decode()):
+                if _is_uuid(digest, written):
                     hit = self._known[self._digest_of[place]]
                     whole = digest == written.decode()
-                    said = "" if whole or "UUID" in hit.how else ", as a UUID"
+                    said = "" if whole or "UUID" in hit.how else _AS_UUID
                     yield Hit(hit.source, hit.how + said)
         view = _UUID.sub(b" ", view) if uuids else view
         joined = _DASH.sub(b"", view) if b"-" in view or b":" in view else view
@@ -171,8 +171,11 @@ class Matcher:
             begin, number = self._at[place], self._digest_of[place]
             size = _common(run[at:], self._digests[number][begin:])
             whole = at + size == len(run) or begin + size == len(self._digests[number])
+            hit = self._known[number]
+            if not whole and not begin and _is_uuid(self._digests[number], run):
+                yield Hit(hit.source, hit.how + _AS_UUID * ("UUID" not in hit.how))
+                return
             if size >= _SURE or whole:
-                hit = self._known[number]
                 yield Hit(hit.source, hit.how + self._part(number, begin, size, unit))
             at += max(step, size - size % step)
 
@@ -242,8 +245,12 @@ def _common(one: bytes, other: str | bytes) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, right, strict=False)))
 
 
-def _as_uuid(written: str) -> str:
-    return "".join(c for at, c in enumerate(written[:32]) if at not in _VERSION)
+def _is_uuid(digest: str, written: bytes) -> bool:
+    """True if these 32 hex digits are the digest's first ones, but for a UUID's version."""
+    return len(written) == 32 <= len(digest) and all(
+        one == other or at in _VERSION
+        for at, (one, other) in enumerate(zip(digest, written.decode(), strict=False))
+    )
 
 
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")

@@ -146,6 +146,8 @@ class _Leaves:
             yield "TLS name", record.tls.sni
         if record.detail.startswith(_BYTES):
             yield "first bytes", record.detail
+        if record.reason == "trailers":
+            self.skipped.append("trailers are not kept")
         if record.request is not None:
             yield from self._request(record.request)
         if record.message is not None and record.message.sender == "client":
@@ -153,6 +155,7 @@ class _Leaves:
 
     def _request(self, request: Request) -> Iterator[Leaf]:
         yield "host", request.host
+        yield "method", request.method
         yield "path", request.path
         for part, pairs in (("query", request.query), ("header", request.headers)):
             for name, value in pairs:
@@ -160,6 +163,8 @@ class _Leaves:
                 yield f"{part}.{self._step(name if part == 'query' else name.lower())}", value
         if request.left_out:
             self.skipped.append(f"{request.left_out} headers or parameters over the limit")
+        if request.chunk_extensions:
+            self.skipped.append("body: extensions of its chunks are not kept")
         if request.body is not None:
             yield from self._body("body", request.body, first(request.headers, "content-type"))
 
@@ -170,10 +175,13 @@ class _Leaves:
         if body.truncated:
             self.skipped.append(f"{part}: only its beginning is kept")
         content = read(body, kind, self._decoders)
-        yield from self._within(part + content.suffix, content.value, 0)
+        if not (body.truncated and isinstance(content.value, Opaque)):
+            yield from self._within(part + content.suffix, content.value, 0)
         yield part, bodies.content(body)
 
     def _within(self, path: str, node: Any, depth: int) -> Iterator[Leaf]:
+        if isinstance(node, Opaque) and len(self.skipped) < FOUND:
+            self.skipped.append(f"{path}: not read ({node})")
         if depth > _DEPTH or node is None or isinstance(node, bool | Opaque):
             return  # what is deeper is in the body whole
         if isinstance(node, Opened):

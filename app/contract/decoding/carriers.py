@@ -10,6 +10,7 @@ from typing import Any
 
 from app.contract.decoding import csv, envelope, jsonp, multipart, semicolons, xml
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.compression import Aside
 from app.contract.decoding.messages import message
 from app.contract.decoding.opening import Opener, gathered
 
@@ -75,7 +76,10 @@ def _csv(data: bytes, opening: Opener) -> Any:
 
 def _jsonp(data: bytes, opening: Opener) -> Any:
     parts = jsonp.split(data)
-    return opening.document(data[parts[0].start : parts[0].end]) if parts else None
+    if parts is None:
+        return None
+    call = Aside("call", data[: parts[0].start])
+    return opening.beside(opening.document(data[parts[0].start : parts[0].end]), [call])
 
 
 def _pairs(data: bytes, opening: Opener) -> Any:

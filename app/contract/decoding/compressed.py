@@ -4,6 +4,7 @@ brotli and raw deflate, which have none, where all of the bytes are such and sta
 import re
 import zlib
 
+from app.contract.decoding.compression import Aside, Undone, is_skippable, with_asides
 from app.contract.decoding.compression import undo as undo_named
 from app.contract.record import BODY_CAP
 
@@ -30,6 +31,8 @@ def _by_magic(data: bytes) -> str:
     for name, magic in _MAGIC:
         if data.startswith(magic):
             return name
+    if is_skippable(data):
+        return "zstd"
     if data[:1] == b"\x78" and len(data) > 2 and not int.from_bytes(data[:2]) % 31:
         return "deflate"
     return ""
@@ -40,9 +43,9 @@ def _tried(data: bytes) -> str:
         return ""
     for name in TRIED:
         found = undo_named(name, data, BODY_CAP)
-        if found is None or not found[1] or not _is_text(found[0]):
+        if found is None or not found.whole or found.asides or not _is_text(found.content):
             continue
-        if (len(data) >= _SURE or _DOCUMENT.match(found[0])) and _is_used_up(name, data):
+        if len(data) >= _SURE or _DOCUMENT.match(found.content):
             return name
     return ""
 
@@ -56,60 +59,32 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def _is_used_up(name: str, data: bytes) -> bool:
-    """True if nothing is behind the end. Brotli's decoder refuses that itself."""
-    if name == "br":
-        return True
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    stream.decompress(data)
-    return not stream.unused_data
-
-
-def opened(data: bytes, cap: int) -> tuple[bytes, bool] | None:
-    """At most `cap` bytes, and True if they are all; None where they are damaged, or nothing of
-    these."""
+def opened(data: bytes, cap: int) -> Undone | None:
+    """None where they are damaged, or nothing of these."""
     name = named(data)
     return undo_named(name, data, cap) if name else None
 
 
 def is_all(data: bytes) -> bool:
-    """True if the compressed bytes have their end, and nothing behind it, which no reader of them
-    shows. For bytes that `opened` has opened, and so found to be no more than a cap."""
-    name = named(data)
-    if name in TRIED:
-        return True
-    while data:
-        if name == "zstd":
-            import zstandard
-
-            frame = zstandard.ZstdDecompressor().decompressobj()
-            try:
-                frame.decompress(data)
-            except zstandard.ZstdError:
-                return False
-            eof, behind = frame.eof, frame.unused_data
-        else:
-            stream = zlib.decompressobj(zlib.MAX_WBITS | (16 if name == "gzip" else 0))
-            try:
-                stream.decompress(data)
-            except zlib.error:
-                return False
-            eof, behind = stream.eof, stream.unused_data
-        if not eof:
-            return False
-        data = behind
-    return True
+    """True if the compressed bytes have their end, and nothing beside their content. For bytes that
+    `opened` has opened, and so found to be no more than a cap."""
+    found = opened(data, 4 * BODY_CAP)
+    return found is not None and found.whole and not found.asides
 
 
 def undo(data: bytes, cap: int) -> bytes | None:
     """The bytes; None where there are more than `cap`, or some are missing."""
     found = opened(data, cap)
-    return found[0] if found is not None and found[1] else None
+    return found.content if found is not None and found.whole else None
 
 
-def redo(new: bytes, old: bytes) -> bytes:
-    """The bytes, compressed as the old ones were."""
+def redo(new: bytes, old: bytes, asides: tuple[Aside, ...] = ()) -> bytes:
+    """The bytes, compressed as the old ones were, and these beside them."""
     name = named(old)
+    return with_asides(name, _redone(new, name), asides)
+
+
+def _redone(new: bytes, name: str) -> bytes:
     if name == "zstd":
         import zstandard
 

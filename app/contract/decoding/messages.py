@@ -2,6 +2,7 @@
 the numbers of their fields.
 """
 
+import struct
 from typing import Any
 
 from app.contract.decoding import protobuf
@@ -13,39 +14,64 @@ from app.contract.decoding.tree import Opaque
 
 # name, and what is in it: another message, or how its bytes are read.
 _Fields = dict[int, tuple[str, Any]]
-_ID, _TEXT, _MANY = "hex", "text", "many"
+_ID, _TEXT = "hex", "text"
+_WHOLE, _FIXED, _DOUBLE = "whole", "<Q", "<d"  # numbers in a row: varints, or of eight bytes
 
 _VALUE: _Fields = {1: ("stringValue", _TEXT), 2: ("boolValue", bool), 3: ("intValue", int),
                    4: ("doubleValue", float), 7: ("bytesValue", None)}  # fmt: skip
 _PAIR: _Fields = {1: ("key", _TEXT), 2: ("value", _VALUE)}
 _VALUE[5] = ("arrayValue", {1: ("values", _VALUE)})
 _VALUE[6] = ("kvlistValue", {1: ("values", _PAIR)})
-_RESOURCE: _Fields = {1: ("attributes", _PAIR), 2: ("droppedAttributesCount", int)}
-_SCOPE: _Fields = {1: ("name", _TEXT), 2: ("version", _TEXT), 3: ("attributes", _PAIR)}
+_ENTITY: _Fields = {1: ("schemaUrl", _TEXT), 2: ("type", _TEXT), 3: ("idKeys", _TEXT),
+                    4: ("descriptionKeys", _TEXT)}  # fmt: skip
+_RESOURCE: _Fields = {1: ("attributes", _PAIR), 2: ("droppedAttributesCount", int),
+                      3: ("entityRefs", _ENTITY)}  # fmt: skip
+_SCOPE: _Fields = {1: ("name", _TEXT), 2: ("version", _TEXT), 3: ("attributes", _PAIR),
+                   4: ("droppedAttributesCount", int)}  # fmt: skip
 _SPAN: _Fields = {
     1: ("traceId", _ID), 2: ("spanId", _ID), 3: ("traceState", _TEXT), 4: ("parentSpanId", _ID),
     5: ("name", _TEXT), 6: ("kind", int), 7: ("startTimeUnixNano", int),
-    8: ("endTimeUnixNano", int), 9: ("attributes", _PAIR),
-    11: ("events", {1: ("timeUnixNano", int), 2: ("name", _TEXT), 3: ("attributes", _PAIR)}),
-    13: ("links", {1: ("traceId", _ID), 2: ("spanId", _ID), 4: ("attributes", _PAIR)}),
-    15: ("status", {2: ("message", _TEXT), 3: ("code", int)}),
+    8: ("endTimeUnixNano", int), 9: ("attributes", _PAIR), 10: ("droppedAttributesCount", int),
+    11: ("events", {1: ("timeUnixNano", int), 2: ("name", _TEXT), 3: ("attributes", _PAIR),
+                    4: ("droppedAttributesCount", int)}),
+    12: ("droppedEventsCount", int),
+    13: ("links", {1: ("traceId", _ID), 2: ("spanId", _ID), 3: ("traceState", _TEXT),
+                   4: ("attributes", _PAIR), 5: ("droppedAttributesCount", int),
+                   6: ("flags", int)}),
+    14: ("droppedLinksCount", int), 15: ("status", {2: ("message", _TEXT), 3: ("code", int)}),
+    16: ("flags", int),
 }  # fmt: skip
 _LOG: _Fields = {
     1: ("timeUnixNano", int), 2: ("severityNumber", int), 3: ("severityText", _TEXT),
-    5: ("body", _VALUE), 6: ("attributes", _PAIR), 9: ("traceId", _ID), 10: ("spanId", _ID),
+    5: ("body", _VALUE), 6: ("attributes", _PAIR), 7: ("droppedAttributesCount", int),
+    8: ("flags", int), 9: ("traceId", _ID), 10: ("spanId", _ID),
     11: ("observedTimeUnixNano", int), 12: ("eventName", _TEXT),
+}  # fmt: skip
+_EXEMPLAR: _Fields = {
+    2: ("timeUnixNano", int), 3: ("asDouble", float), 4: ("spanId", _ID), 5: ("traceId", _ID),
+    6: ("asInt", int), 7: ("filteredAttributes", _PAIR),
 }  # fmt: skip
 _POINT: _Fields = {
     2: ("startTimeUnixNano", int), 3: ("timeUnixNano", int), 4: ("asDouble", float),
-    6: ("asInt", int), 7: ("attributes", _PAIR),
+    5: ("exemplars", _EXEMPLAR), 6: ("asInt", int), 7: ("attributes", _PAIR), 8: ("flags", int),
 }  # fmt: skip
 _HISTOGRAM: _Fields = {
     2: ("startTimeUnixNano", int), 3: ("timeUnixNano", int), 4: ("count", int), 5: ("sum", float),
-    9: ("attributes", _PAIR),
+    6: ("bucketCounts", _FIXED), 7: ("explicitBounds", _DOUBLE), 8: ("exemplars", _EXEMPLAR),
+    9: ("attributes", _PAIR), 10: ("flags", int), 11: ("min", float), 12: ("max", float),
 }  # fmt: skip
+_BUCKETS: _Fields = {1: ("offset", int), 2: ("bucketCounts", _WHOLE)}
 _WIDE: _Fields = {
     1: ("attributes", _PAIR), 2: ("startTimeUnixNano", int), 3: ("timeUnixNano", int),
-    4: ("count", int), 5: ("sum", float),
+    4: ("count", int), 5: ("sum", float), 6: ("scale", int), 7: ("zeroCount", int),
+    8: ("positive", _BUCKETS), 9: ("negative", _BUCKETS), 10: ("flags", int),
+    11: ("exemplars", _EXEMPLAR), 12: ("min", float), 13: ("max", float),
+    14: ("zeroThreshold", float),
+}  # fmt: skip
+_SUMMARY: _Fields = {
+    2: ("startTimeUnixNano", int), 3: ("timeUnixNano", int), 4: ("count", int), 5: ("sum", float),
+    6: ("quantileValues", {1: ("quantile", float), 2: ("value", float)}), 7: ("attributes", _PAIR),
+    8: ("flags", int),
 }  # fmt: skip
 _METRIC: _Fields = {
     1: ("name", _TEXT), 2: ("description", _TEXT), 3: ("unit", _TEXT),
@@ -54,9 +80,12 @@ _METRIC: _Fields = {
                 3: ("isMonotonic", bool)}),
     9: ("histogram", {1: ("dataPoints", _HISTOGRAM), 2: ("aggregationTemporality", int)}),
     10: ("exponentialHistogram", {1: ("dataPoints", _WIDE), 2: ("aggregationTemporality", int)}),
-    11: ("summary", {1: ("dataPoints", {**_HISTOGRAM, 7: ("attributes", _PAIR)})}),
+    11: ("summary", {1: ("dataPoints", _SUMMARY)}), 12: ("metadata", _PAIR),
 }  # fmt: skip
-_LISTS = frozenset(("attributes", "values", "events", "links", "dataPoints"))
+_LISTS = frozenset((
+    "attributes", "values", "events", "links", "dataPoints", "exemplars", "filteredAttributes",
+    "quantileValues", "entityRefs", "idKeys", "descriptionKeys", "metadata",
+))  # fmt: skip
 
 
 def _request(kind: str, of_kind: _Fields) -> _Fields:
@@ -141,13 +170,18 @@ def _named(data: bytes, fields: _Fields, opening: Opener, depth: int) -> Any:
         raise _Other
     opening.left.documents(1 + len(parts))
     found: dict[str, Any] = {}
+    newer: list[tuple[str, Any]] = []  # than these tables
     for part in parts:
         if part.number not in fields:
             if depth < _STRICT:
                 raise _Other
-            continue  # newer than this table
+            newer.append((str(part.number), _number(data, part, opening, depth)))
+            continue
         name, kind = fields[part.number]
         raw = data[part.start : part.end]
+        if kind in (_WHOLE, _FIXED, _DOUBLE):
+            found.setdefault(name, []).extend(_in_a_row(data, part, kind, opening))
+            continue
         if isinstance(kind, dict) or kind in (_TEXT, _ID, None):
             if part.wire != protobuf.BYTES:
                 raise _Other
@@ -161,7 +195,30 @@ def _named(data: bytes, fields: _Fields, opening: Opener, depth: int) -> Any:
             found.setdefault(name, []).append(value)
         else:
             found[name] = value
-    return found
+    return found | gathered(newer) if newer else found
+
+
+def _in_a_row(
+    data: bytes, part: protobuf.NumberedField, kind: str, opening: Opener
+) -> list[int | float]:
+    """The numbers of a packed field, or the one of another."""
+    raw = data[part.start : part.end]
+    if part.wire == protobuf.VARINT and kind == _WHOLE:
+        return [protobuf.varint(raw, 0)[0]]
+    if part.wire == protobuf.BYTES and kind == _WHOLE:
+        numbers: list[int | float] = []
+        at = 0
+        while at < len(raw):
+            number, at = protobuf.varint(raw, at)
+            if at < 0:
+                raise _Other
+            numbers.append(number)
+    elif len(raw) % 8 or kind == _WHOLE:
+        raise _Other
+    else:
+        numbers = [number for (number,) in struct.iter_unpack(kind, raw)]
+    opening.left.documents(len(numbers))
+    return numbers
 
 
 def _of_bytes(raw: bytes, kind: Any, opening: Opener, depth: int) -> Any:
@@ -183,7 +240,7 @@ def _signed(value: int | float, kind: type, raw: bytes) -> Any:
     if kind is bool:
         return bool(value)
     if kind is int:
-        if len(raw) == 8 and isinstance(value, float):
+        if isinstance(value, float):
             return int.from_bytes(raw, "little")
         return int(value) - (1 << 64) if value >= 1 << 63 else int(value)
     return value
@@ -197,16 +254,21 @@ def _numbered(data: bytes, opening: Opener, depth: int) -> Any:
     opening.left.documents(1 + len(parts))
     pairs: list[tuple[str, Any]] = []
     for part in parts:
-        raw = data[part.start : part.end]
-        value: Any = protobuf.number(data, part)
-        if value is None:
-            value = _text(raw, opening)
-            if value is None:
-                value = _numbered(raw, opening, depth + 1) if raw else ""
-            if value is None:
-                value = opening.value(raw)
-        pairs.append((str(part.number), value))
+        pairs.append((str(part.number), _number(data, part, opening, depth)))
     return gathered(pairs)
+
+
+def _number(data: bytes, part: protobuf.NumberedField, opening: Opener, depth: int) -> Any:
+    """The value of a field of which nothing but the number is known."""
+    raw = data[part.start : part.end]
+    value: Any = protobuf.number(data, part)
+    if value is None:
+        value = _text(raw, opening)
+        if value is None:
+            value = _numbered(raw, opening, depth + 1) if raw else ""
+        if value is None:
+            value = opening.value(raw)
+    return value
 
 
 def _text(raw: bytes, opening: Opener) -> Any:

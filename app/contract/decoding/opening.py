@@ -9,6 +9,7 @@ from typing import Any
 from app.contract.decoding import compressed, compression, form
 from app.contract.decoding.bounds import CHAIN, DEPTH, Left, TooMuch, hit
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.compression import Aside, Undone
 from app.contract.decoding.formats import BINARY, may_be_documents, may_be_packed, may_hold, step
 from app.contract.decoding.lenient import documents
 from app.contract.decoding.looks import ENOUGH, looks
@@ -33,18 +34,27 @@ class Opener:
         self.bound = str(bound)
         hit(self.bound)
 
-    def undo(self, name: str, data: bytes) -> tuple[bytes | None, str]:
+    def undo(self, name: str, data: bytes) -> tuple[Undone | None, str]:
         """The bytes without this compression; or what is wrong with them."""
         cap = min(BODY_CAP, self.left.bytes)
         undone = compression.undo(name, data, cap)
         if undone is not None:
-            self.left.decoded(len(undone[0]))
-            if undone[1]:
-                return undone[0], ""
-            if len(undone[0]) >= cap:
+            self.left.decoded(len(undone.content))
+            if undone.whole:
+                return undone, ""
+            if len(undone.content) >= cap:
                 hit("bytes")
                 return None, f"{name}, {TOO_MUCH}"
         return None, f"{name}, damaged"
+
+    def beside(self, value: Any, asides: Iterable[Aside]) -> Any:
+        """The value, and what stands beside it under a name of its own."""
+        found = Several(value if isinstance(value, Several) else () if value is None else (value,))
+        for name, data in asides:
+            inner = self.value(data)
+            chain = (name, *inner.chain) if isinstance(inner, Opened) else (name,)
+            found.append(Opened("", chain, inner.value if isinstance(inner, Opened) else inner))
+        return found
 
     def within(self, node: Any, depth: int = DEPTH) -> Any:
         """The node, with its texts opened in place."""
@@ -126,7 +136,11 @@ class Opener:
         if name := compressed.named(data, tries=tries):
             undone, wrong = self.undo(name, data)
             if undone is not None:
-                return _behind(name, self.of_bytes(undone, depth, left - 1, packed=True))
+                inner = self.of_bytes(undone.content, depth, left - 1, packed=True)
+                if undone.asides:
+                    inner = inner or ((), None)
+                    inner = inner[0], self.beside(inner[1], undone.asides)
+                return _behind(name, inner)
             if name != "deflate":
                 return (), Opaque(len(data), wrong)
         if may_be_documents(data):

@@ -14,6 +14,7 @@ from app.contract.decoding import charset, compressed, formats
 from app.contract.decoding.bounds import CHAIN, TooMuch
 from app.contract.decoding.carriers import CARRIERS, is_plain_multipart
 from app.contract.decoding.charset import decoded
+from app.contract.decoding.compression import BEHIND, Aside
 from app.contract.decoding.cut import beginning
 from app.contract.decoding.formats import BINARY
 from app.contract.decoding.lenient import NOT_JSON, documents
@@ -111,7 +112,7 @@ class _Reader:
         opening = self._opening
         chain: tuple[str, ...] = ()
         try:
-            data, chain, wrong = self._uncompressed(data)
+            data, chain, asides, wrong = self._uncompressed(data)
             if wrong:
                 return Content(Opaque(len(data), wrong), chain, sure=False)
             wide = charset.name(data)[:6] in ("utf-16", "utf-32")
@@ -119,23 +120,29 @@ class _Reader:
                 data, content_type = plain, content_type.partition(";")[0]
             more, value, sure = self._whole(data, content_type, decoders)
             sure = sure and (not wide or more in (("json",), ("ndjson",)))
+            if asides:
+                value = opening.beside(value, asides)
+                sure = sure and all(name != BEHIND for name, _ in asides)
         except TooMuch as e:
             opening.met(e)
             value, more, sure = Opaque(len(data), TOO_MUCH), (), False
         sure = sure and not opening.bound and set(chain).isdisjoint(compressed.TRIED)
         return Content(value, (*chain, *more), sure, opening.bound)
 
-    def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], str]:
-        """The bytes of a body compressed without a header, and what is wrong with the rest."""
+    def _uncompressed(self, data: bytes) -> tuple[bytes, tuple[str, ...], list[Aside], str]:
+        """The bytes of a body compressed without a header, what is beside them, and what is wrong
+        with the rest."""
         chain: tuple[str, ...] = ()
+        asides: list[Aside] = []
         while name := compressed.named(data):
             undone, wrong = self._opening.undo(name, data)
             if undone is None:
-                return data, chain, "" if name == "deflate" and not chain else wrong
-            data, chain = undone, (*chain, name)
+                return data, chain, asides, "" if name == "deflate" and not chain else wrong
+            data, chain = undone.content, (*chain, name)
+            asides += undone.asides
             if len(chain) >= CHAIN:
                 raise TooMuch("documents")
-        return data, chain, ""
+        return data, chain, asides, ""
 
     def _whole(
         self, data: bytes, content_type: str, decoders: Sequence[str]

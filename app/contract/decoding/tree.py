@@ -228,9 +228,15 @@ def opened_up(node: Any, depth: int = 100) -> Any:
     if isinstance(node, dict):
         return {name: opened_up(value, depth - 1) for name, value in node.items()}
     if isinstance(node, list):
-        found = [opened_up(value, depth - 1) for value in _sure(node)]
+        kept = [v for v in _sure(node) if not _is_beside(v)] if isinstance(node, Several) else node
+        found = [opened_up(value, depth - 1) for value in kept]
         return found[0] if isinstance(node, Several) and len(found) == 1 else found
     return node
+
+
+def _is_beside(node: Any) -> bool:
+    """True of what stands beside a value (`Opener.beside`), which no server takes for it."""
+    return isinstance(node, Opened) and not node.text
 
 
 def _sure(nodes: list[Any]) -> list[Any]:

@@ -1,4 +1,5 @@
-"""XML: elements named by their path, their attributes by `@name`, comments by `#comment`.
+"""XML: elements named by their path, their attributes by `@name`, comments by `#comment`, what is
+in a tag and no attribute by `@`, ends of elements that are not open by `#end`.
 
 A scanner of tags, no parser: it expands no entity, reads no declaration and asks for nothing. What
 declares entities, nests deeper than DEPTH or has a path of more than _PATH characters, is refused.
@@ -68,14 +69,21 @@ def items(data: bytes) -> list[Item] | None:
             if len(path) > 1 and path[-1] == _step(path[-2], _text(token["close"])):
                 path.pop()
                 starts.pop()
+            else:
+                add("#end", *token.span("close"))
         elif kind == "open":
             path.append(_step(path[-1], _text(token["open"])))
             starts.append(token.start())
             at, end = token.span("within")
+            empty = end > at and data[end - 1] == ord("/")
+            read = at
             for attribute in _ATTRIBUTE.finditer(data, at, end):
                 group = 2 if attribute.group(2) is not None else 3
+                add("@", read, attribute.start())
                 add("@" + _text(attribute.group(1)), *attribute.span(group))
-            if data[end - 1 : end] == b"/" and end > at:
+                read = attribute.end()
+            add("@", read, end - empty)
+            if empty:
                 path.pop()
                 starts.pop()
         elif kind in ("comment", "pi", "doctype"):

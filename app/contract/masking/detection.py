@@ -8,18 +8,21 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from app.contract.masking.detectors import DETECTORS, Detector
+from app.contract.masking.detector import Detector
+from app.contract.masking.detectors import DETECTORS
 from app.contract.masking.patterns import compiled, either_of
 from app.contract.masking.spelling import How, called
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}|\\u[0-9a-fA-F]{4}|\\[nrtbf]"
 _AHEAD = {
     "word": rf"(?:{_ESCAPED}|^|[^A-Za-z0-9_])",
+    "token": rf"(?:{_ESCAPED}|^|[^A-Za-z0-9_-])",
     "number": rf"(?:{_ESCAPED}|^|[^A-Za-z0-9_.-])",
     "": "",
 }
 _BEHIND = {
     "word": r"(?:[^A-Za-z0-9_]|$)",
+    "token": r"(?:[^A-Za-z0-9_-]|$)",
     "number": r"(?:[^A-Za-z0-9_.-]|\.(?:[^0-9]|$)|$)",
     "": "",
 }
@@ -56,7 +59,7 @@ MOST = 16
 
 def detected(data: bytes, replace: Callable[[How, bytes], bytes]) -> bytes:
     """The text with what every row finds replaced by `replace(how, secret)`."""
-    for number in _rows().Match(data) or ():
+    for number in sorted(_rows().Match(data) or ()):  # it says them in no order
         data = _replaced(data, number, replace)
     return data
 

@@ -9,28 +9,11 @@ import base64
 import binascii
 import string
 import zlib
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+
+from app.contract.masking.detector import Detector
+from app.contract.masking.issued import ISSUED
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-
-
-class Detector(NamedTuple):
-    """`pattern` is google-re2's. `begins` is how a value begins, of which a cut may have left no
-    more; `check` says of what the pattern finds whether it is one."""
-
-    id: str
-    begins: str
-    pattern: str
-    secrets: tuple[str, ...]
-    others: tuple[str, ...]
-    check: Callable[[str], bool] | None = None
-    # What must not stand before or behind it: letters, digits and underscores; for numbers signs
-    # and points too; nothing.
-    alone: Literal["word", "number", ""] = "word"
-    hint: str = (
-        ""  # part of the pattern, for the first look, which a long one without a start slows
-    )
 
 
 def _base62(number: int) -> str:
@@ -130,7 +113,9 @@ DETECTORS = (
         ("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUVhYmNkZWZnaA==",), private,
     ),
     Detector(
-        "JWT", "eyJ[A-Za-z0-9_-]{4,}", f"eyJ{_ID}{{8,}}\\.{_ID}{{2,}}(?:\\.{_ID}*){{0,3}}",
+        "JWT", "eyJ[A-Za-z0-9_-]{4,}",
+        # {" or, with blanks, { "
+        f"e(?:yJ|yA|wo|w0){_ID}{{8,}}\\.{_ID}*(?:\\.{_ID}*){{0,3}}",
         ("eyJhbGciOiJIUzI1NiJ9|.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLWNhbmFyeQ",
          "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0|.eyJzdWIiOiIxIn0."),
         ("eyJ2IjoiNC4xNi4xIn0.eyJhIjoxfQ", "eyJ2IjoiNC4xNi4xIn0"), jwt,
@@ -307,4 +292,5 @@ DETECTORS = (
         ("DE88370400440532013000", "DE8937040044053201300", "XX89370400440532013000", "AB12CDEF"),
         iban,
     ),
+    *ISSUED,
 )  # fmt: skip

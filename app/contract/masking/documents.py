@@ -25,12 +25,14 @@ from app.contract.masking.spans import (
     requoted,
     string,
 )
-from app.contract.masking.spelling import How, called
+from app.contract.masking.spelling import How, called, caller
 from app.contract.masking.sweep import hides
 from app.contract.masking.values import Unreadable, raw, readable
 
 _NAME = 64  # characters of a text that may be a name
 _CUT = called("mask", "what was cut")
+_OF_JWK = called("mask", "private key")
+_JWK = frozenset(("d", "k", "p", "q", "dp", "dq", "qi"))  # private, beside "kty"
 _LONE = ("value", "val", "stringvalue")  # names that hardly stand but beside a name
 _PAIRED = 256  # characters of a value that stands beside its name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
@@ -169,7 +171,8 @@ class Documents(Forms):
         of_field = names.of_field if names.paths else None
         meaning = names.body.meaning
         named: How | None = None
-        naming = False
+        naming = is_jwk = False
+        jwk: list[tuple[int, int, How]] = []
         valued: list[tuple[int, int]] = []
         lone: list[tuple[int, int]] = []
         while written[at] != "}":
@@ -197,6 +200,9 @@ class Documents(Forms):
                 how = of_field(key, here)
             else:
                 how = meaning(key)
+            if how is None and written[at] == "[" and key[-1:] in "sS":  # passwords, api_keys
+                how = meaning(key[:-1])
+                how = None if caller(how or "keep") == "token" else how  # words of a model
             if how is not None and (how != "keep" or written[at] not in "{["):
                 if value is None:
                     end = end_of(written, at)
@@ -210,6 +216,9 @@ class Documents(Forms):
             if len(key) >= _SECRET and (new := self.plain(key)) != key:
                 edits.append(Edit(begins, begins + written[begins:at].rindex('"') + 1, quoted(new)))
             role = key.lower()
+            if role in _JWK:
+                jwk.append((at, end, _OF_JWK))
+            is_jwk |= role == "kty"
             if role in VALUED:
                 valued.append((at, end))
                 lone += valued[-1:] if role in _LONE and self.names.known else ()
@@ -220,6 +229,8 @@ class Documents(Forms):
         if lone and named is None and not naming and 0 <= self.seam <= at:
             named = _CUT  # the name that says what the value is may have been cut
             valued = [v for v in lone if v[1] - v[0] <= _PAIRED and written[v[0]] not in "{["]
+        if is_jwk:
+            self._instead(written, jwk, edits)
         if named is not None:
             self._instead(written, [(start, end, named) for start, end in valued], edits)
         return at + 1
@@ -227,6 +238,7 @@ class Documents(Forms):
     def _list(self, written: str, at: int, path: str, depth: int, edits: list[Edit]) -> int:
         """`["--password", "…"]`, and pairs: `["password", "…"]`, also one after the other."""
         number, flat = 0, True
+        words, options_seen = list[str](), False
         follows: How | None = None  # what the text before says of this one
         flagged = False
         options, paired = list[tuple[int, int, How]](), list[tuple[int, int, How]]()
@@ -244,6 +256,8 @@ class Documents(Forms):
             if first == '"' and end - at <= _NAME:
                 value = string(written, at)[0]
                 flagged = _FLAG.match(value) is not None
+                options_seen |= flagged
+                words.append(value)
                 if flagged or number % 2 == 0:
                     follows = self._named(value)
             number += 1
@@ -251,6 +265,8 @@ class Documents(Forms):
         if number == 2 or (flat and number % 2 == 0):
             options += paired
         self._instead(written, options, edits)
+        if options_seen and flat:
+            self.plain(" ".join(words))  # of a command line: what it gives goes everywhere
         return at + 1
 
     def _instead(self, written: str, parts: list[tuple[int, int, How]], edits: list[Edit]) -> None:

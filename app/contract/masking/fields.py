@@ -34,23 +34,44 @@ HEADERS = (
     "authorization", "proxy-authorization", "authentication", "cookie", "set-cookie", "x-api-key",
     "x-auth-token", "x-honeycomb-team", "x-jfrog-art-api",
 )  # fmt: skip
+# "pass" has other meanings, but behind these words.
+SERVICES_PASS = tuple(
+    f"{of}_pass" for of in (
+        "user", "db", "smtp", "admin", "root", "auth", "mail", "ftp", "ssh", "ldap", "proxy",
+        "redis", "mysql", "postgres", "pg", "mongo", "default", "key", "store", "keystore",
+        "become", "sudo", "http", "basic", "bind", "login", "service",
+    )
+)  # fmt: skip
+# "Password" in other languages.
+ELSEWHERE = (
+    "passwort", "kennwort", "geheimnis", "contraseña", "contrasena", "mot_de_passe", "senha",
+    "parola", "wachtwoord", "salasana", "adgangskode", "passord", "lösenord", "hasło", "heslo",
+    "jelszó", "şifre", "κωδικός", "пароль", "密码", "密碼", "パスワード", "비밀번호",
+)  # fmt: skip
 # Also as the last words of a longer name; `token` but behind those of `spelling.OTHER_TOKENS`.
 ENDS = (
     "password", "passwd", "passphrase", "passcode", "password_hash", "password_digest",
-    "password_confirm", "password_confirmation", "password_repeat", "user_pass", "db_pass",
-    "smtp_pass", "admin_pass", "root_pass", "auth_pass", "secret", "api_key", "app_key",
+    "password_confirm", "password_confirmation", "password_repeat", "secret", "api_key", "app_key",
     "application_key", "secret_key", "access_key", "account_key", "private_key", "signing_key",
     "encryption_key", "shared_key", "write_key", "ingest_key", "ingestion_key", "insert_key",
     "instrumentation_key", "functions_key", "deploy_key", "sentry_key", "license_key",
     "licence_key", "activation_key", "product_key", "auth_key", "master_key", "subscription_key",
     "connection_string", "authorization", "client_assertion", "seed_phrase", "recovery_code",
-    "backup_code", "mfa_code", "otp_code", "token",
+    "backup_code", "mfa_code", "otp_code", "token", "preshared_key", "psk", "hmac_key", "aes_key",
+    "fernet_key", "session_key", "storage_key", "sas_key", "client_key", "login_key", "pass_key",
+    "totp_seed", "signature_key",
+    "conn_str", "recovery_phrase", "mnemonic", "security_answer", "security_code", "access_code",
+    "verification_code", "sms_code", "card_pin", "user_pin", "pin_code", "csrf", "xsrf",
+    "storepass", "keypass", *SERVICES_PASS, *ELSEWHERE,
 )  # fmt: skip
 ALONE = (
-    "sig", "jwt", "bearer", "otp", "cvv", "cvc", "jsessionid", "phpsessid", "x-amz-signature",
+    "sig", "jwt", "bearer", "otp", "cvv", "cvv2", "cvc", "pin", "oauth2_bearer", "cookie",
+    "set-cookie", "bindpw", "rootpw", "nkey",
+    "connect.sid", "laravel_session", "gitlab_session", "asp.net_sessionid", "jsessionid",
+    "phpsessid", "x-amz-signature",
     "x-goog-signature",
 )  # fmt: skip
-ONLY_ENDS = ("pwd",)  # alone it is the working directory
+ONLY_ENDS = ("pwd", "pw")  # alone they are the working directory, and a width
 
 
 class Places(NamedTuple):
@@ -113,7 +134,9 @@ class SensitiveNames:
             means = [meanings.meaning(name) for name in names]
             at = tuple(i for i, how in enumerate(means) if how not in (None, "keep"))
             kept = tuple(i for i, how in enumerate(means) if how == "keep")
-            odd = self._searches.maybe_else(joined.encode())
+            odd = self._searches.maybe_else(joined.encode()) or (
+                "=" in joined and self.maybe(joined.encode())
+            )
             agents = tuple(i for i, name in enumerate(names) if name.lower() == AGENT)
             found = Places(at, kept, joined, odd, groups(names), agents)
             if alone and len(joined) <= SMALL:
@@ -240,10 +263,15 @@ class SensitiveNames:
                 return b"".join([*out, MASK.encode()])
             how = self._how(given.names)
             start, end = (_origin(at, moved) for at in (given.start, given.end))
+            if start < done:  # within a value that is gone already
+                at = max(given.end, at + 1)
+                continue
             raw, at = data[start:end], given.start
             if how != "keep" and raw.lower() not in _NOTHING:
                 # What ends the value may begin the next name: the search goes on from there.
                 at = given.end
+                if given.group == "bare" and self.meaning(text(raw)):
+                    at = given.start  # `$env:API_TOKEN = …`: the value is a name, too
                 out += [data[done:start], replace(how, as_owned(raw, given.group)).encode()]
                 done = end
             at += begins == at == given.end

@@ -5,7 +5,6 @@ Used by the masking of one record. Only parts that are masked change.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _NO_FORM = re.compile(r"[\s\"'<>{}\\]")  # what a form has only encoded
 _SHORT = 12  # bytes that are no secret by what they are
-_FILE_NAME = re.compile(rb"filename\*?=(\"[^\"\r\n]*|[^\s;\"]+)", re.IGNORECASE)
 _NAME = 64  # bytes of a text that may be a name
 _FEW = 4  # fields of a message that may be a name, its value and a word on them
 
@@ -116,9 +114,8 @@ class Formats(Documents):
             return self.parts(data, parts, splice, depth, cut, said, strict=strict)
         if b"--" not in data or not (split := multipart.split(data)):
             return None
-        data, files = self._file_names(data, split, depth)
-        hows = self.among([p.name for p in files], lambda i: text(_span(data, files[i])))
-        return self.parts(data, files, splice, depth, cut, hows, strict=strict)
+        hows = self.among([p.name for p in split], lambda i: text(_span(data, split[i])))
+        return self.parts(data, split, splice, depth, cut, hows, strict=strict)
 
     def message(self, data: bytes, depth: int, cut: bool, strict: bool) -> bytes | None:
         """A message of protobuf, or several behind gRPC's prefixes."""
@@ -270,25 +267,6 @@ class Formats(Documents):
             moved.append(Part(part.name, size, size := size + len(out[-1])))
             done = part.end
         return b"".join(out), moved[:-1]
-
-    def _file_names(
-        self, data: bytes, parts: Sequence[Part], depth: int
-    ) -> tuple[bytes, Sequence[Part]]:
-        """A multipart body without the secrets in the names of its files."""
-        if not self.names.maybe(data) or not _FILE_NAME.search(data):
-            return data, parts
-        from app.contract.decoding import multipart
-        from app.contract.decoding.splice import splice
-
-        starts = [part.start for part in parts]
-        names = [
-            Part("", *found.span(1)) for found in _FILE_NAME.finditer(data)
-            if (i := bisect_right(starts, found.start())) == 0
-            or found.start() >= parts[i - 1].end
-        ]  # fmt: skip
-        values = [raw(self.flat(text(_span(data, name)), depth)) for name in names]
-        new = splice(data, names, values)
-        return (data, parts) if new == data else (new, multipart.split(new) or parts)
 
     def _numbered(
         self, data: bytes, parts: Sequence[Part], depth: int, forced: How | None

@@ -156,12 +156,13 @@ class _Record(Bodies):
         names = self.names
         request, response, message = record.request, record.response, record.message
         self.numbered = "protobuf" in self.decoders
-        asked = ""  # the names of its query
+        asked = ""  # the names of its query and headers
         outlined = request is not None and record.route == request.path
         lines: list[str] = []  # `sweep.values`
         if request is not None:
             request.query, asked, query = self.pairs(request.query, "query")
-            request.headers, _, headers = self.pairs(request.headers, "header")
+            request.headers, given, headers = self.pairs(request.headers, "header")
+            asked += f"\n{given}"
             said = (request.path, record.route)
             if said not in names.clean:
                 request.path = self.path(request.path, record.route)

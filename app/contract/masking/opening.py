@@ -26,6 +26,7 @@ _ENDS = 4  # at which a word may end
 _EVENT = re.compile(r"(?:^data:[^\r\n]*(?:\r?\n|\Z))+", re.MULTILINE)
 _DATA = re.compile(r"((?:\A|\r?\n)data: ?|\r?\n\Z)")
 _HALF = re.compile(rb"%[0-9A-Fa-f]?\Z")
+_NAMED = re.compile(rb"passw(?:or)?d|secret|api_?key|private_?key|access_?token", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s\"'<>&=?#;,]+")
 
 
@@ -249,8 +250,12 @@ class Opening(Formats):
         if len(data) < base64.SHORTEST:
             return None
         undone = base64.undo(data, max(self.left, 0) + 1, cut)
-        if undone is None or not self.sense(undone, cut):
+        if undone is None:
             return None
+        if not self.sense(undone, cut):
+            # Of another format of bytes, in which names stand as they are: MessagePack, CBOR, BSON.
+            named = _NAMED.search(undone) and self.names.known
+            return self.withheld("unmaskable").encode() if named else None
         new = self.enclosed(undone, depth, cut)
         return data if new == undone else base64.redo(new, data)
 
@@ -315,7 +320,7 @@ class Opening(Formats):
             return raw(self.read(plain, depth, cut))
         if (new_ := self.message(data, depth, cut, strict)) is not None:
             return new_
-        if strict and self.names.reads_bodies:
+        if strict and (self.names.reads_bodies or (self.names.known and _NAMED.search(data))):
             raise Unreadable("unmaskable")
         return self.names.replace(data, self.text_secret) if self.names.maybe(data) else data
 
@@ -344,20 +349,20 @@ class Opening(Formats):
             if self.names.reads_bodies:
                 raise Unreadable("encoding")
             return data
-        undone, whole = found
+        undone, whole, asides = found
         if len(undone) >= cap and not whole:
             self.names.beyond("decoded")
             raise Unreadable("bounds")
-        all_ = whole and compressed.is_all(data)
-        cut |= not all_
+        cut |= not whole
         if masked is not None:
             self.left -= len(undone)
             new = masked(undone, cut)
         else:
             new = self.enclosed(undone, depth, cut, strict)
+        beside = tuple(one._replace(value=self.enclosed(one.value, depth)) for one in asides)
         # Bytes that nobody could read go where they may hold what is sensitive.
-        kept = new == undone and (all_ or not self.names.reads_bodies)
-        return data if kept else compressed.redo(new, data)
+        kept = (new, beside) == (undone, asides) and (whole or not self.names.reads_bodies)
+        return data if kept else compressed.redo(new, data, beside)
 
 
 def _is_whole(data: bytes) -> bool:

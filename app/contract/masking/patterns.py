@@ -18,7 +18,19 @@ from app.contract.record import text
 
 _SCHEMES = rb"(?:bearer|basic|digest|negotiate|token)"
 _BARE = rb"(?:" + _SCHEMES + rb"(?:\s|%20|\+)+)?" + rb'(?:[^\s&"<>]|"[^\s&"<>,}\])])*'
-_NUMBER = rb"[_-]?[0-9]{0,4}"  # password2
+_NUMBER = rb"[_-]?(?:[0-9]{0,4}|values?|plain|plaintext|old|new|current|base)"  # password2
+# What stands between a name and its sign: blanks, colours of a terminal, marks of Markdown, "is".
+_GAP = rb"(?:\s|%20|\+|\x1b\[[0-9;]{0,8}m|\*\*|\sis\b)*"
+_SIGN = rb"(?:=>|->|::?|=|%3d|%3a|%253d|\\u003d|;s:[0-9]{1,9}:)"
+# What stands before a value: a type in PHP, an anchor or tag of YAML, a letter of Python or SQL.
+_TYPED = (
+    rb"(?:string\([0-9]{1,9}\)\s*|(?:&|!!?)[a-z0-9_]{1,32}[ \t]+|\x1b\[[0-9;]{0,8}m|\*\*[ \t]+)?"
+)
+# Commands of which one letter gives a password, up to that letter.
+_TOOLS = (
+    rb"(?:(?:[a-z]+\s[^\r\n]*?login|mongo[a-z]*)\s[^\r\n]*?\s-p|redis-cli\s[^\r\n]*?\s-a"
+    rb"|ldap[a-z]+\s[^\r\n]*?\s-w|(?:sqlcmd|zip)\s[^\r\n]*?(?-i:-P))"
+)
 _BEHIND = rb"(?:\]|\[[0-9]{0,4}\]|%5d|%5b[0-9]{0,4}%5d)*"  # lic[], user[password]
 _PATTERN = (
     rb"(?is)"
@@ -29,7 +41,7 @@ _PATTERN = (
     rb"|(?:^|[^a-z0-9-])--?[a-z0-9_.-]*(?P<fn>NAMES)(?:(?:[ \t]|%20|\+)+|[\"']\s*,\s*)"
     rb"(?:\"(?P<fq>[^\"]*)|'(?P<fs>[^']*)|(?P<fv>[^\s\"'&-][^\s\"'&,]*))"
     # YAML: a block of lines; a pair of a list, in either order
-    rb"|(?P<yn>NAMES)[\"']?[ \t]*:[ \t]*[|>][0-9+-]{0,2}[ \t]*\r?\n"
+    rb"|(?P<yn>NAMES)[\"']?[ \t]*:[ \t]*[|>][0-9+-]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n"
     rb"(?P<yv>(?:[ \t]+[^\r\n]*(?:\r?\n|$))+)"
     rb"|(?:name|key)[\"']?[ \t]*[:=][ \t]*[\"']?[a-z0-9_.-]*?(?P<kn>NAMES)[\"']?"
     rb"[ \t]*(?:,|\s)\s*"
@@ -39,41 +51,66 @@ _PATTERN = (
     rb"(?:\"(?P<rq>[^\"\r\n]*)\"|'(?P<rs>[^'\r\n]*)'|(?P<rv>[^\s\"',}]+))[ \t]*(?:,|\s)\s*"
     rb"[\"']?(?:name|key)[\"']?[ \t]*[:=][ \t]*[\"']?[a-z0-9_.-]*?(?P<rn>NAMES)[\"']?(?:[\s,}/>]|$)"
     # Command lines, .netrc, SQL, connection strings, a WebSocket's protocol
+    rb"|https?(?:\s[^\r\n]*?)?\s(?:-a\s+|--auth[\s=]+)[\"']?[^\s:\"']+:(?P<ht>[^\s\"']+)"
     rb"|curl\s[^\r\n]*?(?:-u|--user|--proxy-user)[\s=]*[\"']?[^\s:\"']*:(?P<cu>[^\s\"']+)"
     rb"|(?:mysql[a-z]*|mariadb)\s[^\r\n]*?\s-p(?P<my>[^\s\"']+)"
-    rb"|sshpass\s+-p\s*[\"']?(?P<sp>[^\s\"']+)"
-    rb"|login\s+[^\s]+\s+password\s+(?P<nr>[^\s]+)"
-    rb"|(?:password|identified\s+by(?:\s+password)?)\s+(?:'(?P<is>[^']+)|\"(?P<id>[^\"]+))"
+    rb"|(?:^|[^a-z0-9])" + _TOOLS + rb"\s+[\"']?(?P<tp>[^\s\"'-][^\s\"']*)"
+    rb"|(?:^|[^a-z0-9-])--?(?:[a-z0-9]+-)*(?:pass|pw|passin|passout)[\s=]+"
+    rb"(?:pass:)?[\"']?(?P<fp>[^\s\"'-][^\s\"']*)"
+    rb"|(?:set|setx|env|arg|configure"
+    rb"|[a-z]+_header)\s+[^\s\"'=]*[_:-][^\s\"'=]*?(?P<en>NAMES)[ \t]+[\"']?(?P<ev>[^\s\"'=:]+)"
+    rb"|-u\s+[^\s]+\s+-p\s+(?P<up>[^\s\"'-][^\s\"']*[a-z][^\s\"']*)"
+    rb"|curl(?:\s[^\r\n]*?)?\s(?:-b|--cookie)[\s=]*[\"']?(?P<cb>[^\s\"']+)"
+    rb"|(?:sqlplus\s+[^\s/]+/|smbclient\s[^\r\n]*?%|vault\s+login\s+|securestring\s+[\"']"
+    rb"|rabbitmqctl\s+[a-z_]+\s+[^\s]+\s+|htpasswd\s+-[a-z]*b[a-z]*\s+[^\s]+\s+[^\s]+\s+"
+    rb"|add-mask::)"
+    rb"(?P<cl>[^\s\"'@-][^\s\"'@]*)"
+    rb"|(?:sshpass|7z[a-z]*\s[^\r\n]*?)\s+-p\s*[\"']?(?P<sp>[^\s\"']+)"
+    rb"|(?:(?:login|machine)\s+[^\s]+\s+|insecure-)password\s+(?P<nr>[^\s]+)"
+    rb"|(?:password|identified\s+(?:with\s+[a-z0-9_]+\s+)?by(?:\s+password)?)\s+(?:'(?P<is>[^']+)|\"(?P<id>[^\"]+))"
+    rb"|user\s+[^\s]+\s+identified\s+by\s+(?P<io>[^\s'\";]+)"
+    rb"|set\s+password\s+for\s+[^\r\n=]{1,200}=\s*'(?P<so>[^']+)"
     rb"|;\s*pwd\s*=\s*(?P<pw>[^;\s\"'/][^;\s\"']*)|pwd\s*=\s*(?P<pu>[^;\s\"'/]+);[a-z ]+="
     rb"|jdbc:oracle:[a-z]+:[^/\s\"']+/(?P<ora>[^@\s\"']+)@"
     rb"|authorization\.k8s\.io\.(?P<kt>[a-z0-9._~+/=-]{8,})"
     # name = value, "name": "value", 'name': 'value', \"name\": \"value\", name%3Dvalue
     rb"|(?P<n>NAMES)BEHIND"
     rb"(?:\s*[\"']\s*:\s*(?P<num>-?[0-9][0-9.e+-]*|true|false|null)(?:[,}\]\s]|$)"
-    rb"|(?:\s|%20|\+)*(?:%22|\\*[\"'])?\s*(?:=>|[:=]|%3d|%3a|%253d|\\u003d|;s:[0-9]{1,9}:)\s*"
+    rb"|" + _GAP + rb"(?:%22|\\*[\"']\]?)?\s*" + _SIGN + rb"\s*" + _TYPED + rb""
+    rb"(?:<<[-~]?[\"']?[A-Z]+[\"']?\r?\n(?P<hd>[^\r\n]*)"
+    rb"|"
     rb"(?:\\+\"(?P<esc>(?:[^\"\\]|\\\\+.)*)"
     rb"|\"\"\"(?P<tq>(?:[^\"]|\"[^\"]|\"\"[^\"])*)|'''(?P<ts>(?:[^']|'[^']|''[^'])*)"
     rb"|\"(?P<dq>(?:[^\"\\]|\\.)*)"
     rb"|'(?P<sq>(?:[^'\\]|\\.)*)"
     rb"|(?P<all>[\[{].*)"  # a cut list or object: nobody knows where it ends
-    rb"|(?P<bare>" + _BARE + rb")))"
+    rb"|(?P<bare>" + _BARE + rb"))))"
     # multipart/form-data
     rb"|name=\\*[\"']?[^\"'\s;]*?(?P<mn>NAMES)BEHIND\\*[\"']?\s*(?:;[^\r\n]*)?"
     rb"\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<mv>.*?)(?:\r?\n--|$)"
     # <name>value
     rb"|<[a-z0-9_.:-]*?(?P<xn>NAMES)(?:\s[^<>]*)?>(?:<!\[CDATA\[)?(?P<xv>[^<]*)"
     # scheme://user:password@host
+    # What stands where a port would, and is none, is a password with a slash in it.
+    rb"|://[^\s/?#:@\"'<>]*:(?P<ru>[^\s/?#@\"'<>\[]*[^0-9\s/?#@\"'<>\[][^\s/?#@\"'<>\[]*"
+    rb"[/?#][^\s@\"'<>]*)@"
     rb"|(?:://|:\\/\\/|%3a%2f%2f)(?P<user>(?:[^\s/?#\"'<>\\&%]|%[0-9a-f]{2})*)(?:@|%40)"
     # Authorization credentials without their name
     rb"|(?:^|[^a-z0-9_-])(?:bearer|basic)(?:\s|%20|\+)+(?P<cred>[a-z0-9._~+/=-]{8,})"
 )
 _MEMORY = (4 << 20, 16 << 20, 64 << 20)  # bytes that hostile text makes a search take at most
 _GROUPS = re.findall(r"\(\?P<([a-z]+)>", _PATTERN.decode())
-_NAMING = ("hn", "fn", "yn", "kn", "rn", "n", "mn", "xn")
+_NAMING = ("hn", "fn", "yn", "kn", "rn", "en", "n", "mn", "xn")
 _MAYBE = (
-    rb"NAMES(?:[^a-z0-9_-]|$)"
+    rb"NAMES(?:[^a-z0-9_-]|->|s[\"']|$)|\"kty\"|\"-[upaw][^\"]{0,64}\""
     rb"|(?:://|:\\/\\/|%3a%2f%2f)[^\s/]*(?:@|%40)|(?:bearer|basic)(?:\s|%20|\+)"
-    rb"|curl\s[^\r\n]*-u|(?:mysql[a-z]*|mariadb)\s[^\r\n]*\s-p|sshpass\s|identified\s+by\s"
+    rb"|://[^\s/?#:@]*:[^\s/?#@]*[^0-9\s/?#@][^\s/?#@]*[/?#][^\s@]*@"
+    rb"|curl\s[^\r\n]*-u|https?(?:\s[^\r\n]*)?\s-(?:a\s|-auth)|" + _TOOLS + rb"\s|7z[a-z]*\s"
+    rb"|-u\s+[^\s]+\s+-p\s|curl(?:\s[^\r\n]*)?\s-(?:b|-cookie)|sqlplus\s|smbclient\s"
+    rb"|vault\s+login|securestring"
+    rb"|rabbitmqctl\s|htpasswd\s|add-mask:|-(?:pass(?:in|out)?|pw)[\s=]|insecure-password"
+    rb"|set\s+password\s+for"
+    rb"|(?:mysql[a-z]*|mariadb)\s[^\r\n]*\s-p|sshpass\s|identified\s+by\s"
     rb"|jdbc:oracle:"
 )
 # What stands before a name's letters and may be part of it.
@@ -96,9 +133,12 @@ class Searches:
     `or_else` stands."""
 
     def __init__(self, names: Iterable[str], or_else: Sequence[bytes] = ()) -> None:
-        spelled = sorted({_spelled(n) for n in names if n} - {b""}, key=len, reverse=True)
+        spelled = {_spelled(n) for n in names if n}
+        # Letters beyond ASCII are not folded: they are two bytes.
+        spelled |= {_escape(n.upper()) for n in names if not n.isascii()}
+        longest = sorted(spelled - {b""}, key=len, reverse=True)
         # Longest first, so that `set-cookie` is not read as `cookie`.
-        either = b"(?:" + b"|".join(spelled) + b")" + _NUMBER
+        either = b"(?:" + b"|".join(longest) + b")" + _NUMBER
         self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else], b"://a@")
         self._either = either
 

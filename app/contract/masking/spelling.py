@@ -45,7 +45,11 @@ OTHER_TOKENS = (
     "output", "total", "change", "delta", "idempotency",
 )  # fmt: skip
 # Ends of words that are written together.
-_GLUED = ("password", "passwd", "passphrase", "apikey", "accesstoken", "clientsecret", "secretkey")
+_GLUED = (
+    "password", "passwd", "passphrase", "passwort", "apikey", "token", "secret", "secretkey",
+)  # fmt: skip
+# What stands behind a secret's name where it is the secret all the same: `password_old`.
+_STILL = frozenset(("value", "values", "plain", "plaintext", "old", "new", "current", "base"))
 
 
 def plain(name: str) -> str:
@@ -111,11 +115,14 @@ class Meanings:
     def _end(self, spelled: list[str]) -> How | None:
         # password2; and what an escape leaves before a name: 22has_password
         start = int(spelled[:1] != [] and spelled[0].isdigit())
-        end = len(spelled) - int(len(spelled) > 1 and spelled[-1].isdigit())
+        end = len(spelled)
+        while end - start > 1 and (spelled[end - 1].isdigit() or spelled[end - 1] in _STILL):
+            end -= 1
         numbered, spelled = end - start < len(spelled), spelled[start:end]
         if not spelled or spelled[0] in _WHETHER:
             return None
-        if spelled[-1] == "token" and spelled[-2:][0] in OTHER_TOKENS:
+        of = spelled[-2:][0] if spelled[-1] == "token" else spelled[-1].removesuffix("token")
+        if of in OTHER_TOKENS and spelled[-1].endswith("token"):
             return None
         ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))
         named = next((self._ends[end] for end in ends if end in self._ends), None)

@@ -13,21 +13,27 @@ from app.contract import body as bodies
 from app.contract.masking.bounds import DEPTH
 from app.contract.masking.fields import MASK, SMALL
 from app.contract.masking.spans import scalars_changed
-from app.contract.masking.traces import Traces
+from app.contract.masking.traces import SHORTEST, Traces
 from app.contract.record import Body, CaptureRecord, Pair, short
 
+# Words without which a record cannot be read.
+_USUAL = frozenset((
+    "options", "connect", "user-agent", "content-type", "content-encoding", "content-length",
+    "transfer-encoding",
+))  # fmt: skip
 _WORD = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 
 
 def sweep(record: CaptureRecord, traces: Traces, read: str | None = None) -> bool:
     """Replaces the traces in every text of the record and in its bodies.
-    `read` is `values` of the record and the names of its query, where the caller has them. False if
-    there were too many to look for in time: then all texts are masked whole."""
+    `read` is `values` of the record and the names of its query and headers, where the caller has
+    them. False if there were too many to look for in time: then all texts are masked whole."""
     bodies_ = _bodies(record)
     plain = [body.text or "" for body in bodies_ if _is_short_and_plain(body)]
     if read is None:
-        names = record.request.query if record.request is not None else ()
-        read = "\n".join([values(record), *[name for name, _ in names]])
+        request = record.request
+        pairs = (*request.query, *request.headers) if request is not None else ()
+        read = "\n".join([values(record), *[name for name, _ in pairs]])
     joined = "\n".join([read, *_others(record), *plain, ""])
     affords = traces.affords(joined)
     there = traces.within(joined) if affords else None
@@ -61,7 +67,7 @@ def _others(record: CaptureRecord) -> list[str]:
     if record.log is not None:
         others.append(record.log.message)
     if record.request is not None:
-        others.append(record.request.host)
+        others += [record.request.host, record.request.method]
     return others
 
 
@@ -89,11 +95,17 @@ def _texts(record: CaptureRecord, clean: Callable[[str], str]) -> None:
         request.host = short(clean(request.host))
         request.path = clean(request.path)
         request.query = [(clean(n), clean(v)) for n, v in request.query]
-        request.headers = [(n, clean(v)) for n, v in request.headers]
+        request.method = short(_word(request.method, clean))
+        request.headers = [(_word(n, clean), clean(v)) for n, v in request.headers]
     if record.response is not None:
         response = record.response
         response.reason = short(clean(response.reason))
         response.headers = [(n, clean(v)) for n, v in response.headers]
+
+
+def _word(word: str, clean: Callable[[str], str]) -> str:
+    """A method, or a header's name."""
+    return word if len(word) < SHORTEST or word.lower() in _USUAL else clean(word)
 
 
 def _body(body: Body, traces: Traces) -> None:

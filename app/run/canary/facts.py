@@ -54,10 +54,16 @@ def path_spellings(path: str) -> tuple[str, ...]:
 def addresses() -> dict[Path, str]:
     """The MAC addresses of this machine's network interfaces, by the file that tells each."""
     with suppress(OSError):
-        found = {each / "address": read(each / "address") for each in sorted(_NETWORK.iterdir())}
+        interfaces = sorted(_NETWORK.iterdir(), key=_order)
+        found = {each / "address": read(each / "address") for each in interfaces}
         some = [(file, mac) for file, mac in found.items() if _MAC.fullmatch(mac)]
         return dict([(file, mac) for file, mac in some if mac.strip("0:")][:_MOST])
     return {}
+
+
+def _order(interface: Path) -> tuple[bool, str]:
+    """The machine's own before those of containers and bridges, which may be many."""
+    return not (interface / "device").exists(), interface.name
 
 
 def mac_spellings(mac: str) -> tuple[str, ...]:

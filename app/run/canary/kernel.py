@@ -18,12 +18,13 @@ from app.run import transparent
 
 
 class Override(NamedTuple):
-    """One thing to plant. `holds` says whether a program sees it."""
+    """One thing to plant. `holds` says whether a program sees it. `target` is the file that it
+    replaces, if it does."""
 
     source: str
     do: Callable[[], None]
     holds: Callable[[], bool]
-    detail: str = ""
+    target: str = ""
 
 
 def tried(steps: Sequence[Override]) -> dict[str, str]:
@@ -82,7 +83,7 @@ def file(source: str, copy: str, target: str) -> Override:
     def holds() -> bool:
         return Path(copy).read_bytes() == Path(target).read_bytes()
 
-    return Override(source, lambda: transparent.bind(copy, target), holds)
+    return Override(source, lambda: transparent.bind(copy, target), holds, target)
 
 
 def user(name: str, copy: str) -> Override:
@@ -113,4 +114,8 @@ def become(steps: Sequence[Override]) -> None:
     if steps:
         enter()
     for step in steps:
-        step.do()
+        try:
+            step.do()
+        except FileNotFoundError:
+            if not step.target or Path(step.target).exists():
+                raise  # else a network interface is gone meanwhile, and its file with it

@@ -5,11 +5,16 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import websocket
+from mitmproxy.test import tflow
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import Opcode
 
-from addon.mitm.inflate import Inflate
+from addon.mitm.inflate import Inflate, Messages, WebSocketSide
 from tests.attacks.host import MIB, bomb, frame
 
 
@@ -129,3 +134,40 @@ def test_what_is_not_compressed_is_not_counted() -> None:
     connection, extension = server()
     (event,) = received(connection, frame(b"x" * 70_000, masked=True, first=0x82))
     assert isinstance(event, BytesMessage) and not extension.over
+
+
+def drive(layer: Messages, event: events.Event) -> None:
+    for made in layer.handle_event(event):
+        if isinstance(made, commands.StartHook):
+            drive(layer, events.HookCompleted(made, None))
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        (frame(b"user=x", masked=True, first=0x89), [(Opcode.PING, b"user=x")]),
+        (frame(b"user=x", masked=True, first=0x8A), [(Opcode.PONG, b"user=x")]),
+        (frame(b"asked", masked=True, first=0x8A), []),  # as the host's ping asks for
+        (frame(b"", masked=True, first=0x89), []),
+        (frame(b"\x03\xe8user=x", masked=True, first=0x88), [(Opcode.CLOSE, b"user=x")]),
+        (frame(b"hello", masked=True, first=0x81), [(Opcode.TEXT, b"hello")]),
+    ],
+    ids=["ping", "pong", "answer", "empty", "close", "message"],
+)
+def test_what_a_client_says_in_control_frames_is_a_message(
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: bytes,
+    told: list[tuple[Opcode, bytes]],
+) -> None:
+    monkeypatch.setattr(websocket, "WebsocketConnection", WebSocketSide)
+    flow = tflow.twebsocketflow(messages=False)
+    assert flow.websocket is not None
+    flow.websocket.messages.clear()
+    layer = Messages(context, flow)
+    drive(layer, events.Start())
+    ping = frame(b"asked", masked=False, first=0x89)
+    drive(layer, events.DataReceived(context.server, ping))
+    drive(layer, events.DataReceived(context.client, frames))
+    assert [(one.type, one.content) for one in flow.websocket.messages] == told
+    assert all(one.from_client for one in flow.websocket.messages)

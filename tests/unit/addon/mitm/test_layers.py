@@ -163,6 +163,28 @@ def test_a_request_of_too_many_fields_is_refused(
     assert told.bounds == ["request_fields"]
 
 
+@pytest.mark.parametrize(
+    ("chunks", "extended"),
+    [
+        (b"5\r\na;b;c\r\n0\r\n\r\n", False),
+        (b"5;user=x\r\nhello\r\n0\r\n\r\n", True),
+        (b"5\r\nhello\r\n0;user=x\r\n\r\n", True),
+        (b"1\r\na\r\n1;u\r\nb\r\n0\r\n\r\n", True),
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 1000])
+def test_extensions_of_chunks_are_told(
+    server: layers.Http1Server, context: Context, chunks: bytes, extended: bool, piece: int
+) -> None:
+    wire = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + chunks
+    made: list[Any] = []
+    for at in range(0, len(wire), piece):
+        data = wire[at : at + piece]
+        made += server.handle_event(events.DataReceived(context.client, data))
+    assert isinstance(received(made)[-1], RequestEndOfMessage)
+    assert server.has_extensions is extended
+
+
 @pytest.mark.parametrize("begin", [b"5;", b"0\r\na: "])
 def test_a_requests_chunk_has_an_end(
     server: layers.Http1Server, context: Context, told: Told, begin: bytes

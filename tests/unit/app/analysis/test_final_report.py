@@ -22,7 +22,7 @@ def test_it_is_the_report_with_what_log_files_add() -> None:
     shown = markdown(summary)
     assert shown.startswith(
         f"# Telemetry report\n\nMade 2026-09-22T00:00:00Z by telemock {VERSION} from log files: "
-        "1 captures, from 2026-09-21T14:13:20Z to 2026-09-21T14:13:20Z. Times are UTC.\n\n"
+        "1 capture, from 2026-09-21T14:13:20Z to 2026-09-21T14:13:20Z. Times are UTC.\n\n"
         "## Coverage\n\n- not complete: log files hold requests only"
     )
     assert show.markdown(report) in shown

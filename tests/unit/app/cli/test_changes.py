@@ -94,7 +94,7 @@ def test_decisions_of_a_running_app(telemock: Telemock, app: Served) -> None:
     found = app.runtime.store.change(int(host["id"]))
     assert found and (found.state, found.who) == ("objected", "ann")
     done = telemock("changes", "accept", "--all", "--version", "4.17.0", *server)
-    assert done.out == "accepted: 1 that were open\n"
+    assert done.out == "accepted: 1 that was open\n"
     assert telemock("changes", "show", "999", *server).code == 1
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as etree
 import pytest
 
 from app.cli import contract
+from app.cli.ending import GATE_OPEN
 from app.gate.contract_file import read
 from app.gate.freeze import REQUIRED_FROM
 from app.store.sqlite.store import SqliteStore
@@ -73,6 +74,26 @@ def test_a_planted_field_violates_it(telemock: Telemock, filled: SqliteStore, pl
     line = (place / "p.yaml").read_text().splitlines()[at["region"]["startLine"] - 1]
     assert line == "  - host: cdn.cribl.io"
     assert telemock("contract", "check", "p.yaml", "--markdown").out.startswith("## Contract")
+
+
+@pytest.mark.parametrize("more", [(), ("--since", "2020-01-01")], ids=["sums", "captures"])
+def test_what_could_not_be_checked_is_not_green(
+    telemock: Telemock, filled: SqliteStore, place: Path, more: tuple[str, ...]
+) -> None:
+    telemock(*FREEZE, "-o", "p.yaml")
+    one = exchange(49, time_ns=T0 + 49 * 60 * SECOND)
+    assert one.request is not None
+    one.request.left_out = 1
+    filled.write(incoming(one))
+    check = ("contract", "check", "p.yaml", *more)
+    done = telemock(*check)
+    assert done.code == GATE_OPEN == 122, done.err
+    assert done.out.startswith("kept as far as it could be checked: 41 captures"), done.out
+    assert "  not checked: 1 request was not kept whole" in done.out
+    assert json.loads(telemock(*check, "--json").out)["unchecked"]
+    assert telemock(*check, "--allow-unchecked").code == 0
+    plant(filled)
+    assert telemock(*check, "--allow-unchecked").code == telemock(*check).code == 1
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PLANTED if kind != "unplanned_host"])
@@ -180,3 +201,16 @@ def test_watch_ends_at_the_first_violation(
 
 def test_the_default_stands_once() -> None:
     assert contract._REQUIRED_FROM == REQUIRED_FROM
+
+
+@pytest.mark.parametrize("more", [(), ("--since", "2020-01-01"), ("--watch", "1")])
+def test_requests_that_never_name_a_version_prove_nothing_of_one(
+    telemock: Telemock, filled: SqliteStore, more: tuple[str, ...]
+) -> None:
+    filled.write(incoming(exchange(900, product_version="", route="/events", path="/events")))
+    assert telemock(*FREEZE, "-o", "p.yaml").code == 0
+    done = telemock("contract", "check", "p.yaml", "--version", "9.9", *more)
+    assert (done.code, done.out) == (1, "")
+    assert "no version '9.9' of cribl was seen, so nothing was checked" in done.err
+    if not more:
+        assert telemock("contract", "check", "p.yaml", "--version", OLD).code == 0

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from app.run.processes import App
 from app.store import CaptureQuery
 from app.store.sqlite.store import SqliteStore
 from tests.hars import HOSTILE, PROGRAMS, entry, har, write
-from tests.records import exchange, incoming
+from tests.records import exchange, incoming, spliced
 from tests.unit.app.cli.conftest import Telemock
 from tests.unit.app.learn.conftest import request
 
@@ -46,10 +47,15 @@ def test_filters_choose_among_captures(telemock: Telemock, store: SqliteStore) -
 
 
 def test_without_any_it_says_what_helps(telemock: Telemock, store: SqliteStore) -> None:
-    store.write(incoming(exchange(1)))
-    done = telemock("learn")
-    assert (done.code, done.out) == (1, "")
-    assert "no request was seen" in done.err and "hint: telemock run --open HOST" in done.err
+    store.write(incoming(exchange(1), spliced(2)))
+    for options, said in (
+        ([], "no capture of `telemock run --open` is stored\n"),
+        (["--host", "cdn.elsewhere.test"], "no capture fits\n"),
+        (["--kind", "spliced"], "1 capture was read, and none"),
+    ):
+        done = telemock("learn", *options)
+        assert (done.code, done.out) == (1, "")
+        assert said in done.err and "hint: telemock run --open HOST" in done.err
 
 
 def test_where_every_request_failed_it_says_why_and_what_helps(
@@ -129,8 +135,12 @@ def everywhere(secret: str) -> list[dict[str, Any]]:
             ('{"x": "', '"}', "application/json"), ('{"token": "', '"}', "application/json"),
             ("your key is ", " ok", "text/plain"), ("<b id='", "'>", "text/html"),
             ("", "", f"text/plain; x={secret}"),
+            ('{"n": [' + "1," * 4_096 + '1], "x": "', '"}', "application/json"),
+            ("x " * 4_096, "", "text/plain"),
         )
     ]  # fmt: skip
+    picture = base64.b64encode(b"GIF89a\xff\x00 " + secret.encode() + b" \xfe").decode()
+    answers.append({"content": {"text": picture, "encoding": "base64", "mimeType": "image/gif"}})
     told = {"location": f"https://stats.acme.test/cb/{of}", "set-cookie": f"sid={secret}"}
     answers += [{"headers": [{"name": n, "value": v}]} for n, v in told.items()]
     answers.append({"statusText": secret})
@@ -147,13 +157,126 @@ def test_what_looks_like_a_secret_stays_out_of_the_draft(
     forms = (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()[:-4])
     for number, one in enumerate(everywhere(secret)):
         write(place / "x.har", har(one))
-        text = written(draft(_of_har(place / "x.har", CaptureQuery(), [])))
-        assert not [form for form in forms if form.lower() in text.lower()], (number, one)
+        found = written(draft(_of_har(place / "x.har", CaptureQuery(), []), room=1 << 20), "a")
+        for kept in (found.text, *(data.decode("latin-1") for data in found.files.values())):
+            assert not [form for form in forms if form.lower() in kept.lower()], (number, one)
     write(place / "x.har", har(*everywhere(secret)))
     done = telemock("learn", "--har", "x.har", "-o", "draft.yaml")
     assert done.code == 0 and not [form for form in forms if form in done.err]
     assert not [form for form in forms if form in (place / "draft.yaml").read_text()]
     assert telemock("profiles", "add", "draft.yaml").code == 0
+
+
+PICTURE = b"GIF89a\xff\x00"
+
+
+def answered(*answers: tuple[str, bytes]) -> dict[str, Any]:
+    """A HAR with an endpoint for each of these answers."""
+    return har(
+        *(
+            entry(
+                request={"method": "GET", "url": f"https://stats.acme.test/e{letter}"},
+                response={
+                    "status": 200,
+                    "content": {
+                        "mimeType": kind,
+                        "encoding": "base64",
+                        "text": base64.b64encode(data).decode(),
+                    },
+                },
+            )
+            for letter, (kind, data) in zip("abcdef", answers, strict=False)
+        )
+    )
+
+
+def test_large_and_binary_answers_lie_in_files_that_are_added_with_the_draft(
+    telemock: Telemock, place: Path
+) -> None:
+    flags = json.dumps([{"flag": f"f-{n}", "on": True} for n in range(400)]).encode()
+    write(place / "x.har", answered(("image/gif", PICTURE), ("application/json", flags)))
+    done = telemock("learn", "--har", "x.har", "-o", "acme.yaml")
+    assert done.code == 0 and "2 of their answers in acme.answers/" in done.err
+    kept = {path.suffix: path.read_bytes() for path in (place / "acme.answers").iterdir()}
+    assert kept == {".gif": PICTURE, ".json": flags}
+    assert telemock("rules", "check", "acme.yaml").code == 0
+    assert telemock("profiles", "add", "acme.yaml").code == 0
+    again = telemock("learn", "--har", "x.har", "--id", "acme", "-o", "acme.yaml", "--force")
+    assert again.code == 0 and len([*(place / "acme.answers").iterdir()]) == 2
+
+
+def test_on_the_terminal_a_draft_has_no_files_and_says_how(telemock: Telemock, place: Path) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    done = telemock("learn", "--har", "x.har")
+    assert done.code == 0 and "which -o writes into files" in done.out
+    assert yaml.safe_load(done.out)["rules"][0]["answer"] == {
+        "headers": {"content-type": "image/gif"}
+    }
+    assert [path.name for path in place.glob("*.answers")] == []
+
+
+def test_what_is_there_is_not_replaced_and_nothing_is_half_written(
+    telemock: Telemock, place: Path
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE), ("image/gif", PICTURE * 2)))
+    assert telemock("learn", "--har", "x.har", "-o", "acme.yaml").code == 0
+    (place / "acme.yaml").unlink()
+    first, second = sorted((place / "acme.answers").iterdir())
+    first.unlink()
+    second.write_bytes(b"a person's")
+    done = telemock("learn", "--har", "x.har", "-o", "acme.yaml")
+    assert done.code == 1 and f"{second.name} is there already\n\nhint: --force" in done.err
+    assert [*place.glob("acme*")] == [place / "acme.answers"]
+    assert [*(place / "acme.answers").iterdir()] == [second]
+    assert second.read_bytes() == b"a person's"
+    assert telemock("learn", "--har", "x.har", "-o", "acme.yaml", "--force").code == 0
+    assert second.read_bytes() != b"a person's" and first.exists()
+
+
+def test_no_answer_is_written_through_a_link_that_lies_there(
+    telemock: Telemock, place: Path
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    assert telemock("learn", "--har", "x.har", "-o", "acme.yaml").code == 0
+    (answer,) = (place / "acme.answers").iterdir()
+    other = place / "other"
+    other.write_bytes(b"theirs")
+    answer.unlink()
+    answer.symlink_to(other)
+    done = telemock("learn", "--har", "x.har", "-o", "acme.yaml", "--force")
+    assert done.code == 0 and other.read_bytes() == b"theirs"
+    assert not answer.is_symlink() and answer.read_bytes() == PICTURE
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_folder_that_is_none_is_named_and_nothing_is_written(
+    telemock: Telemock, place: Path, kind: str
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    folder, other = place / "acme.answers", place / "other"
+    other.mkdir()
+    if kind == "file":
+        folder.write_bytes(b"x")
+    else:
+        folder.symlink_to(other)
+    for options, hint in (([], "--force replaces it"), (["--force"], "remove it")):
+        done = telemock("learn", "--har", "x.har", "-o", "acme.yaml", *options)
+        assert done.code == 1 and f"acme.answers is there already\n\nhint: {hint}" in done.err
+    assert not (place / "acme.yaml").exists() and [*other.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["my acme.yaml", "a'b.yaml", "a.b.yaml", "%s{}*.yaml", "\u00e4.yaml"]
+)
+def test_a_file_of_any_name_has_its_answers_beside_it(
+    telemock: Telemock, place: Path, name: str
+) -> None:
+    write(place / "x.har", answered(("image/gif", PICTURE)))
+    done = telemock("learn", "--har", "x.har", "-o", name)
+    assert done.code == 0
+    *_, said = done.err.strip().splitlines()
+    assert shlex.split(said.partition("next: ")[2]) == ["telemock", "profiles", "add", name]
+    assert telemock("profiles", "add", name).code == 0
 
 
 def test_hosts_of_a_har_have_to_be_chosen(telemock: Telemock, place: Path) -> None:

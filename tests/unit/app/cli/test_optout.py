@@ -1,11 +1,13 @@
 """app/cli/optout.py: the command's arguments, its forms and its exit codes."""
 
 import json
+import signal
 
 import pytest
 
 from app.run import optout
 from app.run.optout import AuditOptions
+from app.run.stopping import Stop
 from tests.unit.app.cli.conftest import Telemock
 from tests.unit.app.run.test_optout import COMPLETE, USUAL, ran
 
@@ -48,17 +50,23 @@ def test_exit_code_1_says_that_one_is_not(telemock: Telemock, heeded) -> None:
     assert telemock(*arguments, "--markdown", *COMMAND).out.startswith("## Qdrant: ")
 
 
-def test_ctrl_c_prints_what_is_known(telemock: Telemock, heeded, monkeypatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_prints_what_is_known(
+    telemock: Telemock, heeded, monkeypatch, number: signal.Signals
+) -> None:
     going = optout.tried
-    monkeypatch.setattr(
-        optout, "tried", lambda *given, **more: (
-            ran(code=130) if len(heeded) == 2 else going(*given, **more)
-        )
-    )  # fmt: skip
+
+    def tried(*given, stop: Stop, **more):
+        if len(heeded) == 2:
+            stop.number = number
+        return going(*given, **more)
+
+    monkeypatch.setattr(optout, "tried", tried)
     arguments = ["optout", "qdrant", "--also", "DO_NOT_TRACK=1"]
     done = telemock(*arguments, *COMMAND)
-    assert (done.code, done.err) == (130, "")
-    assert done.out.endswith("interrupted in run 3 of 4, so no `silent` here proves anything\n")
+    assert (done.code, done.err) == (128 + number, "")
+    assert "interrupted in run 3 of 4, so no `silent` here proves anything" in done.out
+    assert done.out.endswith(f": incomplete ({number.name})\n")
     results = [line.split()[-2:] for line in done.out.splitlines()]
     assert ["not", "run"] in results
     heeded.clear()

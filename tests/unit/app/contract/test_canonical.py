@@ -201,3 +201,39 @@ def test_remembered_parameters_are_few_and_short() -> None:
         assert pairs_of(f"a={i}&{long}={i}") == [("a", str(i)), (long, str(i))]
         assert len(canonical._parameters) <= canonical._REMEMBERED
     assert not [part for part in canonical._parameters if len(part) > canonical._SHORT]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "cdn\u00ad.cribl.io", "cdn\u200b.cribl.io", "cdn.cribl.\u0131o", "cdn.cr\u0130bl.io",
+        "cdn..cribl.io", "xn--cdn-.cribl.io", "XN--cdn-.cribl.io:443", "cdn%C2%AD.cribl.io",
+        "cdn\uff0ecribl\uff0eio", "cdn\ufe0f.cribl.io",
+    ],
+)  # fmt: skip
+def test_a_name_is_read_as_who_folds_it_does(written: str) -> None:
+    assert "cdn.cribl.io" in hosts_in(written)
+
+
+def test_the_first_reading_of_a_name_in_punycode_is_the_name() -> None:
+    assert hosts_in("xn--mnchen-3ya.example") == (
+        "xn--mnchen-3ya.example", "m\u00fcnchen.example",
+    )  # fmt: skip
+    assert hosts_in("xn--\u00e9.example")  # no punycode
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "/tele%c2%admetry/", "/%e2%80%8btelemetry/", "/tele%cd%8fmetry/", "/telemetry%c2%85/",
+        "/x/..%e2%88%95telemetry/", "/x/..%u2215telemetry/", "/%uff0ftelemetry/",
+        "/x/..%E2%81%84telemetry/",
+        "///cdn.cribl.io/telemetry/", "/%ud800/../telemetry/",
+    ],
+)  # fmt: skip
+def test_a_path_is_read_without_what_nobody_sees(written: str) -> None:
+    assert "/telemetry/" in (readings(written) or ())
+
+
+def test_an_authority_is_read_to_its_slash() -> None:
+    assert "cdn.cribl.io" in hosts_in(authority_of("http://other.test#@cdn.cribl.io/telemetry/"))

@@ -51,6 +51,37 @@ from app.contract.route_template import ROUTES, SEGMENTS, RouteTable, template
         ("/repos/traefik/traefik/releases", "/repos/traefik/traefik/releases"),
         ("/v1/checkupgrade", "/v1/checkupgrade"),
         ("/grafana-usage-report", "/grafana-usage-report"),
+        ("/x/01HZX3K5T7Q9W2E4R6Y8U0P1AS", "/x/{id}"),  # ULID
+        ("/x/0ujtsYcgvSTl8PAuAdqWYSMnLOv", "/x/{id}"),  # KSUID
+        ("/x/V1StGXR8_Z5jdHi6B-myT", "/x/{id}"),  # nanoid
+        ("/x/ch72gsb320000udocl363eofy", "/x/{id}"),  # cuid
+        ("/x/cus_NffrFeUfNV2Hib", "/x/{id}"),
+        ("/x/eyJhIjoxfQ", "/x/{id}"),
+        ("/x/3f2a9c1", "/x/{id}"),
+        ("/x/a1b2-c3d4-e5f6", "/x/{id}"),
+        ("/x/ABCD-EFGH-1234-5678", "/x/{id}"),
+        ("/x/urn:uuid:7c9e6679-7425-40de-944b-e07fc1f90ae7", "/x/{id}"),
+        ("/x/arn:aws:iam::123456789012:user", "/x/{id}"),
+        ("/x/10.1.2.3", "/x/{ip}"),
+        ("/x/192.168.0.1", "/x/{ip}"),
+        ("/x/fe80::1", "/x/{ip}"),
+        ("/x/2001:db8:0:0:0:0:0:1", "/x/{ip}"),
+        ("/x/4.16.1.0", "/x/{version}"),
+        ("/x/10.0.19041.1", "/x/{version}"),
+        ("/x/52:54:00:12:34:56", "/x/{mac}"),
+        ("/x/52-54-00-12-34-56", "/x/{mac}"),
+        ("/x/+4915112345678", "/x/{phone}"),
+        ("/x/2026-W48", "/x/{date}"),
+        ("/dl/app-1.2.3.tgz", "/dl/{version}"),
+        ("/x/de-DE/flags.json", "/x/{locale}/flags.json"),
+        ("/x/en_US", "/x/{locale}"),
+        ("/x/zh-Hant-TW", "/x/{locale}"),
+        ("/check/linux/amd64/2.4.1", "/check/{os}/{arch}/{version}"),
+        ("/x/darwin_arm64", "/x/{os}"),
+        ("/linux-kernel/en/oauth2Callback/decade", "/linux-kernel/en/oauth2Callback/decade"),
+        ("/facade/ipv6/sha256-base64", "/facade/ipv6/sha256-base64"),
+        ("/v1beta1/getOAuth2Token", "/v1beta1/getOAuth2Token"),
+        ("/a:b/projects:batch", "/a:b/projects:batch"),
     ],
 )
 def test_what_varies_has_a_name_and_words_stay(path: str, expected: str) -> None:

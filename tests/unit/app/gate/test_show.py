@@ -13,6 +13,9 @@ def test_text_says_what_and_where() -> None:
     assert rest[4].split()[:4] == ["unplanned_field", "cdn.cribl.io", "GET", "/a"]
     assert rest[4].endswith("abababab-1")
     assert text(checked()).startswith("kept: 3 captures")
+    head, first, *_ = text(checked(unchecked=["1 request was cut"])).splitlines()
+    assert head.startswith("kept as far as it could be checked: 3 captures")
+    assert first == "  not checked: 1 request was cut"
 
 
 def test_markdown_explains_the_kinds_that_it_has() -> None:

@@ -29,4 +29,5 @@ def checked(*violations: Violation, complete: bool = True, **given: object) -> C
 
 def evil() -> Checked:
     names = {"host": EVIL, "method": EVIL, "endpoint": EVIL, "field": EVIL, "says": EVIL}
-    return checked(violation(**names), file=EVIL, profile=EVIL, of=EVIL, doubts=[EVIL])
+    of = {"file": EVIL, "profile": EVIL, "of": EVIL, "doubts": [EVIL], "unchecked": [EVIL]}
+    return checked(violation(**names), **of)

@@ -61,3 +61,14 @@ def test_each_row_has_its_own() -> None:
     (row,) = with_verdicts([injected()], view("logs/leader-0"))
     assert row.coverage.startswith("complete: ")
     assert with_verdicts([injected()], None)[0].coverage == ""
+
+
+def test_pods_of_namespaces_that_may_not_be_read_are_not_known() -> None:
+    """Who lists pods everywhere may yet read the captures of some namespaces only."""
+    seen = AppView(msgspec.structs.replace(EMPTY, namespaces=["others"]), CRIBL)
+    pod = state(made(), "telemock-redirect", state={"terminated": {"exitCode": 0}})
+    row = judge(pod, seen, None)
+    assert (row.captures, row.missing) == (None, None)
+    said = verdict([row], seen).verdict
+    assert said.startswith("not complete: ") and "has not heard of" not in said
+    assert "may read the captures of others alone, not of logs/leader-0" in said

@@ -119,7 +119,7 @@ CAUSED: dict[str, tuple[Any, str]] = {
     ),
     "missing": (
         lambda: judge(made(), AppView(LACKING, CRIBL), None),
-        "7 of its records never arrived: they are lost, or still in the pod",
+        "7 of its records have not arrived: they are lost, or still in the pod",
     ),
     "dropped": (
         lambda: judge(made(), None, SidecarCounters(0, 4, 0)),
@@ -144,15 +144,17 @@ CAUSED: dict[str, tuple[Any, str]] = {
     ),
     "unauthorized": (
         lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "unauthorized")),
-        "the app does not accept its sidecar's token, and 9 records wait: the app's log says why",
+        "the app does not accept its sidecar's token, and it holds 9 records: the app's log says "
+        "why",
     ),
     "full": (
         lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "full")),
-        "the app's disk is full, and 9 records wait in the pod",
+        "the app's disk is full, and the pod holds 9 records",
     ),
     "error": (
         lambda: judge(made(), None, SidecarCounters(0, 0, 9, 0, "error")),
-        "the app does not take what its sidecar sends, and 9 records wait: the app's log says why",
+        "the app does not take what its sidecar sends, and it holds 9 records: the app's log says "
+        "why",
     ),
 }  # fmt: skip
 

@@ -83,7 +83,7 @@ def test_injected_and_seen(seen: AppView) -> None:
         trouble="",
         restarts=0,
         stale_hosts=[],
-        problems=["1 of its records never arrived: they are lost, or still in the pod"],
+        problems=["1 of its records have not arrived: they are lost, or still in the pod"],
     )
     assert found.version
 
@@ -321,9 +321,19 @@ def test_records_that_are_lost_for_good_say_why() -> None:
     lost = msgspec.structs.replace(LACK, lost={"spool_full": 2, "stopped": 1})
     (problem,) = judge(made(), AppView(replace(EMPTY, missing=[lost]), CRIBL), None).problems
     assert problem == (
-        "7 of its records never arrived: 3 are lost (spool_full 2, stopped 1), the others may "
+        "7 of its records have not arrived: 3 are lost (spool_full 2, stopped 1), the others may "
         "still be in the pod"
     )
+    lost = msgspec.structs.replace(LACK, lost={"spool_full": 7})
+    (problem,) = judge(made(), AppView(replace(EMPTY, missing=[lost]), CRIBL), None).problems
+    assert problem == "7 of its records have not arrived: lost: spool_full 7"
+
+
+def test_numbers_have_their_word() -> None:
+    counters = SidecarCounters(1, 1, 1, 1, "unreachable")
+    said = " ".join(judge(made(), None, counters).problems)
+    for part in ("certificate 1 time,", "lost 1 record:", "holds 1 record", "ended 1 time unasked"):
+        assert part in said
 
 
 def test_what_another_container_waits_for_is_not_ours() -> None:

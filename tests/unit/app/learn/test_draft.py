@@ -1,8 +1,10 @@
-"""app/learn/draft.py: endpoints, answers, cadence, and what is said to be unknown."""
+"""app/learn/draft.py: endpoints, cadence, and what is said to be unknown."""
 
 import pytest
 
-from app.learn.draft import ANSWER_CAP, REQUESTS, RULES, NothingToLearn, draft
+from app.learn.draft import HOSTS, REQUESTS, RULES, NothingToLearn, draft
+from app.learn.yaml_text import written
+from app.profiles.compile import compiled_draft
 from tests.records import log, spliced
 from tests.unit.app.learn.conftest import request
 
@@ -48,90 +50,6 @@ def test_odd_paths_make_no_rule_that_takes_everything(path: str) -> None:
     for endpoint in found.endpoints:
         assert any(endpoint.path.matches(one) for one in (path, "/v1/usage"))
         assert not endpoint.path.matches("/quite/another")
-
-
-def test_the_answer_is_the_one_observed_most_often() -> None:
-    other, ok = (200, JSON, b'{"id": 7}'), (202, JSON, b'{"ok": true}')
-    (endpoint,) = draft(
-        [request(0, answer=other), *(request(n, answer=ok) for n in (1, 2))]
-    ).endpoints
-    reply = endpoint.reply
-    assert (reply.status, reply.headers, reply.body) == (
-        202,
-        {"content-type": JSON},
-        '{"ok": true}',
-    )
-    assert "2 of 3 were the same" in reply.how
-
-
-@pytest.mark.parametrize(
-    ("said", "kept"),
-    [
-        ("me@acme.example", "***"),
-        ("mailto:me%40acme.example?x", "mailto:***?x"),
-        ("8843d7f92416211de9ebb963ff4ce28125932878", "***"),
-        ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "***"),
-        ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", "00000000-0000-0000-0000-000000000000"),
-        ("https://a.test/hook/yYaUej3P42cziRVzv6T5w2aYy9po2Mrn/x", "https://a.test/hook/***/x"),
-        ("https://api.acme-telemetry.example/log", "https://api.acme-telemetry.example/log"),
-        ("3.17.2-rc.1 2026-11-30T10:00:00.123Z app@1.0.0", None),
-        ("1796000000000000000 -1.2345678901234567e+16 4.10", None),
-        ("a sentence of words; feature_flag_quota_limited", None),
-    ],
-)
-def test_an_answer_tells_of_nobody(said: str, kept: str | None) -> None:
-    (endpoint,) = draft([request(answer=(200, "text/plain", said.encode()))]).endpoints
-    assert endpoint.reply.body == (said if kept is None else kept)
-    assert ("masked values" in endpoint.reply.how) is (kept is not None and kept != said)
-    moved = request(answer=(302, "text/plain", b""))
-    assert moved.response is not None
-    moved.response.headers = [("location", f"/to/{said}")]
-    (endpoint,) = draft([moved]).endpoints
-    assert endpoint.reply.headers == {"location": f"/to/{said if kept is None else kept}"}
-
-
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [
-        (None, "no answer was observed"),
-        ((401, JSON, b"{}"), "it was answered with 401"),
-        ((200, JSON, b"[" + b"1," * ANSWER_CAP + b"1]"), "not their bodies"),
-        ((200, "image/png", b"\x89PNG\xff"), "not their bodies"),
-    ],
-)
-def test_else_it_is_plausible_and_said_to_be(
-    answer: tuple[int, str, bytes] | None, says: str
-) -> None:
-    found = draft([request(0, answer=answer)])
-    reply = found.endpoints[0].reply
-    assert (reply.status, reply.body) == (200, "{}")
-    assert says in reply.how and "plausible" in reply.how
-    assert any(f"content with the answer of v1-usage: {reply.how}" in one for one in found.unknown)
-
-
-@pytest.mark.parametrize(
-    ("given", "status", "headers", "body"),
-    [
-        ({"method": "HEAD"}, 200, {}, ""),
-        ({"headers": [("accept", "text/html,*/*")]}, 200, {"content-type": "text/html"}, ""),
-        ({"headers": [("accept", "image/webp,*/*")]}, 204, {}, ""),
-        ({"headers": [("content-type", "application/x-protobuf")]}, 200,
-         {"content-type": "application/x-protobuf"}, ""),
-        ({"headers": [("accept", "application/json; q=1")]}, 200, {"content-type": JSON}, "{}"),
-        ({"headers": [("accept", "text/\x1b[31m")]}, 200, {}, ""),
-    ],
-)  # fmt: skip
-def test_what_is_plausible_depends_on_what_the_client_takes(
-    given: dict, status: int, headers: dict, body: str
-) -> None:
-    reply = draft([request(0, **given)]).endpoints[0].reply
-    assert (reply.status, reply.headers, reply.body) == (status, headers, body)
-
-
-def test_an_answer_of_ours_is_not_the_vendors() -> None:
-    record = request(0, answer=(200, JSON, b'{"ours": 1}'))
-    record.answered_by = "app"
-    assert draft([record]).endpoints[0].reply.body == "{}"
 
 
 @pytest.mark.parametrize(
@@ -214,3 +132,18 @@ def test_without_a_request_there_is_nothing() -> None:
     odd = [request(0, host="a b"), request(0, method="get it"), spliced(1), log(2, "x")]
     with pytest.raises(NothingToLearn):
         draft(odd)
+
+
+def test_what_no_rule_names_and_what_is_of_more_hosts_is_said() -> None:
+    many = [request(n, host=f"h{n:02}.test") for n in range(HOSTS + 3)]
+    found = draft([*many, request(99, host="a..b"), request(99, host="::ffff:192.0.2.1")])
+    said = " ".join(found.unknown)
+    assert len(found.hosts) == HOSTS
+    assert "whose host, method or path no rule can name (2)" in said
+    assert "further hosts mean (3 to 3)" in said
+
+
+def test_an_address_in_each_form_is_a_host() -> None:
+    for host in ("::1", "2001:db8::1", "192.0.2.1"):
+        found = draft([request(host=host)])
+        assert compiled_draft(written(found).text.encode(), "x").hosts[0].name == host

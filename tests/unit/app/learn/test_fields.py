@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from app.learn.fields import Look, look, sensitive, versions
+from app.contract.masking.masker import Masker
+from app.contract.rules import Profile, RuleSet, Sensitive
+from app.learn.fields import (
+    Hidden,
+    Look,
+    beside_rows,
+    kept_as_tokens,
+    look,
+    sensitive,
+    versions,
+)
 from tests.records import exchange, spliced
 from tests.unit.app.learn.conftest import request
 
@@ -116,3 +126,73 @@ def test_names_without_end_are_bounded() -> None:
 def test_what_was_not_read_is_no_look() -> None:
     assert look(spliced(1)) is None
     assert look(exchange(2, action="pass")) is None
+
+
+OTLP = {
+    "resource": {
+        "attributes": [
+            {"key": "service.name", "value": {"stringValue": "acmed"}},
+            {"key": "host.name", "value": {"stringValue": "pc-ada"}},
+            {"key": "service.instance.id", "value": {"stringValue": "i-1"}},
+        ]
+    },
+    "spans": [{"name": "job", "id": "7"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "hidden", "kept"),
+    [
+        (OTLP, ("pc-ada", "i-1"), ("acmed", "job")),
+        ({"host.name": "pc-ada", "name": "job"}, ("pc-ada",), ("job",)),
+        ({"host": {"name": "pc-ada"}, "name": "job"}, ("pc-ada",), ("job",)),
+        ({**OTLP, "host": {"name": "pc-eve"}}, ("pc-ada", "pc-eve", "i-1"), ("job",)),
+        ({"x": json.dumps({"host.name": "pc-ada", "name": "job"})}, ("pc-ada",), ("job",)),
+    ],
+)
+def test_the_rows_hide_what_they_are_for_and_no_more(
+    sent: Any, hidden: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    rows = [Sensitive(*row.field.split(".", 1), row.how) for row in sensitive(looks(sent))]  # type: ignore[arg-type]
+    profile = Profile("opened", "", (), (), sensitive=tuple(rows))
+    masked = Masker(RuleSet((profile,))).record(request(sent=json.dumps(sent).encode()))
+    assert masked.request is not None and masked.request.body is not None
+    text = masked.request.body.text or ""
+    assert not [one for one in hidden if one in text] and all(one in text for one in kept), text
+
+
+def test_a_header_that_is_a_key_by_name_is_masked() -> None:
+    headers = [("X-Acme-Key", "wk_77aa88bb"), ("Idempotency-Key", "wk_1"), ("X-Keyboard", "de")]
+    found = sensitive(looks({}, headers=headers))
+    assert [(one.field, one.how) for one in found] == [("header.x-acme-key", "mask")]
+
+
+@pytest.mark.parametrize(
+    "agent", ["OTel-OTLP-Exporter-Python/1.45.2", "grpc-node-js/1.9.0", "acme/1.2.3 httpx/0.27"]
+)
+def test_a_librarys_version_is_not_even_asked_for(agent: str) -> None:
+    found = versions(looks({}, headers=[("User-Agent", agent)]), frozenset(("acme",)))
+    assert {value for one in found for value in one.values} <= {"1.2.3"}
+
+
+def test_a_protocols_version_is_no_products() -> None:
+    sent = {"jsonrpc": "2.0", "rpc_version": "1.1"}
+    assert versions(looks(sent, query=[("vsn", "2.0.0")]), frozenset()) == []
+
+
+def test_what_an_opened_run_kept_as_a_token_stays_one() -> None:
+    rows = [Hidden("any.userName", "token", "x")]
+    masked = [("body", "cwd"), ("body", "user_name"), ("query.cwd", "cwd"), ("body", "license_key")]
+    assert [one.field for one in kept_as_tokens(masked, rows)] == ["any.cwd"]
+
+
+def test_what_is_masked_without_a_row_is_called_by_name() -> None:
+    rows = [Hidden("any.email", "token", "x"), Hidden("header.x-acme-key", "mask", "x")]
+    named = ("e_mail", "email", "license_key", "")
+    masked = [*(("body", name) for name in named), ("header.x-acme-key", "x-acme-key"),
+              ("header.authorization", "authorization")]  # fmt: skip
+    assert [*beside_rows(masked, rows)] == [
+        "license_key in the body",
+        "body",
+        "header.authorization",
+    ]

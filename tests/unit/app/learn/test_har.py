@@ -101,7 +101,7 @@ def test_bombs_stay_within_bounds(tmp_path: Path) -> None:
     file = write(tmp_path / "x.har", of)
     tracemalloc.start()
     try:
-        text = written(draft(read(file).records))
+        text = written(draft(read(file).records)).text
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -133,7 +133,7 @@ def test_hostile_texts_are_texts_in_a_draft_that_is_right(tmp_path: Path, kind: 
     asked["postData"] = {"text": json.dumps({text[:500] or "k": text, "email": text}), **{
         k: v for k, v in HARMLESS[kind].items() if k != "text"}}  # fmt: skip
     asked["headers"] = [{"name": text[:100] or "x", "value": text}]
-    shown = written(draft(read(write(tmp_path / "x.har", one)).records))
+    shown = written(draft(read(write(tmp_path / "x.har", one)).records)).text
     assert shown.isascii() and shown.replace("\n", "").isprintable()
     assert len(shown) < 30_000
 

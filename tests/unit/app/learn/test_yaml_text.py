@@ -1,5 +1,6 @@
 """app/learn/yaml_text.py: whatever was sent, the draft is one that rules check finds right."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from app.contract import rules as contract
 from app.contract.rules import RuleSet, Seen, decide
 from app.learn.draft import NothingToLearn, draft
-from app.learn.yaml_text import written
+from app.learn.yaml_text import remove_files, write_files, written
 from app.profiles.compile import compiled_draft
 from tests.unit.app.learn.conftest import request
 
@@ -45,12 +46,15 @@ def test_a_draft_of_anything_is_right_and_takes_what_was_seen(sent: list[dict[st
         found = draft(records)
     except NothingToLearn:
         return
-    text = written(found)
+    text = written(found).text
     assert text.replace("\n", "").isprintable()
     rules = RuleSet((compiled_draft(text.encode(), "x"),))
     for endpoint in found.endpoints:
         for one in endpoint.looks:
-            seen = Seen(method=endpoint.method, host=endpoint.host, path=one.request.path)
+            asked = one.request
+            seen = Seen(
+                method=asked.method, host=asked.host, path=asked.path, headers=asked.headers
+            )
             decision = decide(rules, seen)
             assert decision.action == "mock" and decision.rule is not None
     by_id: dict[str, contract.Rule] = {rule.id: rule for rule in rules.profiles[0].rules}
@@ -60,7 +64,7 @@ def test_a_draft_of_anything_is_right_and_takes_what_was_seen(sent: list[dict[st
 
 
 def test_it_says_what_was_seen_and_asks_for_licence_and_evidence() -> None:
-    text = written(draft([request(n * 60, sent=b'{"version": "4.16.1"}') for n in range(5)]))
+    text = written(draft([request(n * 60, sent=b'{"version": "4.16.1"}') for n in range(5)])).text
     for part in (
         "from 5 requests, 2026-", "# licence: ", "# evidence: [{claim: POST /v1/usage at stats",
         "# The product's version, it seems; seen: 4.16.1.\nversion_from: [body.version]\n",
@@ -70,7 +74,7 @@ def test_it_says_what_was_seen_and_asks_for_licence_and_evidence() -> None:
 
 
 def test_a_line_that_was_asked_for_is_right_when_it_is_taken_in() -> None:
-    text = written(draft([request(0)]))
+    text = written(draft([request(0)])).text
     for name in ("licence", "evidence", "version_from", "sensitive"):
         text = text.replace(f"\n# {name}:", f"\n{name}:")
     profile = compiled_draft(text.encode(), "x")
@@ -80,5 +84,21 @@ def test_a_line_that_was_asked_for_is_right_when_it_is_taken_in() -> None:
 @pytest.mark.parametrize("version", ["4.10", "1.2.3"])
 def test_several_hosts_are_told_apart(version: str) -> None:
     records = [request(0, host="a.test"), request(1, host="b.test", path="/other")]
-    rules = compiled_draft(written(draft(records)).encode(), "x").rules
+    rules = compiled_draft(written(draft(records)).text.encode(), "x").rules
     assert [[h.name for h in rule.match.hosts] for rule in rules] == [["a.test"], ["b.test"], []]
+
+
+def test_files_are_written_all_or_none(tmp_path: Path) -> None:
+    profile = tmp_path / "acme.yaml"
+    files = {"a/one": b"1", "a/two": b"2"}
+    assert write_files(profile, files) == [tmp_path / name for name in files]
+    assert write_files(profile, files) == []  # they are there
+    (tmp_path / "a/two").write_bytes(b"a person's")
+    (tmp_path / "a/one").unlink()
+    with pytest.raises(FileExistsError):
+        write_files(profile, files)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["two"]
+    write_files(profile, files, force=True)
+    assert (tmp_path / "a/two").read_bytes() == b"2"
+    remove_files([tmp_path / name for name in files])
+    assert [*tmp_path.iterdir()] == []

@@ -6,8 +6,11 @@ import pytest
 from app.rehearse import rounds
 from app.rehearse.faults import FAULTS
 from app.rehearse.judge import RunEvidence
-from app.rehearse.rounds import AskedEndpoint, _Run
+from app.rehearse.rounds import AskedEndpoint, RehearsalInterrupt, _Run
+from app.rehearse.show import sentence
 from app.run.child import RunError
+from app.run.stopping import Stopped
+from app.settings import load
 
 EVIDENCE = {"code": 0, "seconds": 2.0, "stopped": False, "attempts": 1, "sockets": 0}
 ASKED = {
@@ -53,3 +56,32 @@ def test_plain_http_has_no_tls_to_fail():
     plain = AskedEndpoint("one", "/one", "b.test", "http")
     (tls,) = (fault for fault in FAULTS if fault.id == "tls-error")
     assert rounds._impossible(plain, tls) == "it is asked without TLS"
+
+
+@pytest.mark.parametrize("whole", range(4))
+def test_what_was_known_at_a_signal_is_told(monkeypatch, whole: int) -> None:
+    made = []
+
+    def one(*_given):
+        if len(made) > whole:
+            raise Stopped(15)
+        made.append(1)
+        return run()
+
+    monkeypatch.setattr(rounds, "_run", one)
+    with pytest.raises(RehearsalInterrupt) as caught:
+        rounds.rehearse(["x"], "p", load({}), faults=["403", "500"])
+    found = caught.value.found
+    assert (len(found.rows), found.interrupted, caught.value.code) == (whole, "SIGTERM", 143)
+    assert sentence(found).endswith("; interrupted by SIGTERM, so this is incomplete")
+
+
+def test_at_a_signal_in_the_usual_run_nothing_is_known(monkeypatch) -> None:
+    def one(*given):
+        stop = given[-1]
+        stop.number = 1
+        stop.check()
+
+    monkeypatch.setattr(rounds, "_run", one)
+    with pytest.raises(Stopped, match="SIGHUP"):
+        rounds.rehearse(["x"], "p", load({}))

@@ -1,6 +1,7 @@
 """What a newer version sends that the older ones did not."""
 
 import pytest
+from msgspec.structs import replace
 
 from app.report.changes import changes, version_number
 from app.store import OTHER, FieldRow
@@ -66,3 +67,12 @@ def test_types_and_share() -> None:
     )
     (field,) = change.new
     assert (field.types, field.present) == (["integer", "string"], 0.75)
+
+
+def test_all_is_new_of_an_endpoint_that_no_earlier_version_asked() -> None:
+    rows = [row("1", "a"), row("2", "a"), row("3", "a")]
+    later = [replace(row(version, "b"), route="/z") for version in ("2", "3")]
+    assert found(*rows, *later) == [("2", "1", ["b"], [])]
+    assert found(*later) == []  # the product's first version
+    other = [replace(one, profile="other") for one in later]
+    assert found(*rows, *other) == []  # another product's versions say nothing

@@ -1,5 +1,9 @@
 """Differences of two sides, and how they are printed."""
 
+import re
+from pathlib import Path
+
+import app
 from app.report.compare import (
     Comparison,
     Difference,
@@ -92,7 +96,10 @@ def comparison() -> Comparison:
 
 def test_printed_for_a_ticket_and_a_terminal_it_stays_text() -> None:
     found = comparison()
-    assert summary(found) == "1 added, 1 gone, 0 changed; 0 fields are the same"
+    assert (
+        summary(found)
+        == "1 added, 1 gone, 0 changed; 0 fields are the same, within 5 % of requests"
+    )
     said = markdown(found)
     assert said.startswith("## p: from 1&lt;i&gt; to 2\n\n| change | host |")
     assert "| added | h | GET /r |" in said and "| gone | h | GET /r | a |" in said
@@ -107,7 +114,7 @@ def test_printed_for_a_ticket_and_a_terminal_it_stays_text() -> None:
 
 def test_no_difference_is_said() -> None:
     same = compare("p", side("1", {E: {"a": field(1)}}), side("2", {E: {"a": field(1)}}))
-    assert "- none differs" in markdown(same)
+    assert "- no difference of" in markdown(same)
     assert "0 added" in text(same)
 
 
@@ -115,3 +122,15 @@ def test_shares_are_never_rounded_to_nothing_or_all() -> None:
     assert [share(*of) for of in ((0, 5), (1, 1000), (999, 1000), (1, 2), (5, 5), (1, 0))] == [
         "0 %", "under 1 %", "99 %", "50 %", "100 %", "0 %",
     ]  # fmt: skip
+
+
+def test_no_share_is_printed_by_a_format_that_rounds_to_none_or_all() -> None:
+    """`share` is there for it; a detector's confidence is no share."""
+    sources = [p for p in Path(app.__file__).parent.rglob("*") if p.suffix in (".py", ".html")]
+    found = [
+        line
+        for source in sources
+        for line in source.read_text(encoding="utf-8").splitlines()
+        if re.search(r":\.\d%|format\(.*%%", line)
+    ]
+    assert found == ['        return f"{self.by}, {self.confidence:.0%}" if self.by else ""']

@@ -6,7 +6,8 @@ import yaml
 
 from app.profiles.compile import load
 from app.profiles.read import BUILT_IN, built_in
-from app.report.papers import ASKED, papers_of
+from app.profiles.watch import ProfileSet
+from app.report.papers import ASKED, ORIGINS, Papers, known_papers, papers_of
 
 
 def test_papers_hold_licence_evidence_and_what_is_not_known() -> None:
@@ -50,3 +51,26 @@ def test_a_switch_is_told_in_words() -> None:
     assert paper.opt_out == [
         "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1", "a file ~/.config/vllm/do_not_track",
     ]  # fmt: skip
+
+
+def test_a_paper_tells_which_of_the_profiles_of_one_id_it_is_of(tmp_path: Path) -> None:
+    added = tmp_path / "profiles"
+    added.mkdir()
+    text = "id: {}\ntitle: Own\nhosts: [a.test]\nrules: [{{id: a, action: observe}}]\n"
+    (added / "acme.yaml").write_text(text.format("acme"))
+
+    def told(papers: Papers, *ids: str) -> list[tuple[str, str]]:
+        return [(one.origin, one.title) for one in map(papers.find, ids) if one]
+
+    def after() -> Papers:
+        return known_papers(["cribl"], added)[0]
+
+    assert told(after(), "cribl", "acme", "grafana") == [
+        ("in use", "Cribl Stream and Edge"), ("added", "Own"), ("shipped", "Grafana")
+    ]  # fmt: skip
+    (own := tmp_path / "grafana.yaml").write_text(text.format("grafana"))
+    meanwhile = Papers(ProfileSet([own], added=added).known)
+    assert told(meanwhile, "grafana") == [("in use", "Own")]
+    assert told(after(), "grafana") == [("kept", "Own")]
+    assert {one.origin for one in after().in_use} == {"in use"}
+    assert "in use" not in ORIGINS

@@ -1,17 +1,21 @@
 """app/report/show.py: the report as text and as Markdown, whatever was captured."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
 
 from app.contract.account import Account
 from app.contract.record import REASONS
 from app.profiles.compile import load
 from app.report.build import build
-from app.report.papers import ASKED, Claim, Paper, papers_of
+from app.report.papers import ASKED, ORIGINS, Claim, Paper, papers_of
 from app.report.show import markdown, text
 from app.store import Store, Told
 from app.store.changes import InboxCounts
 from app.store.sqlite.store import SqliteStore
-from tests.records import BOOT, OTHER_BOOT, exchange, incoming
+from tests.records import BOOT, HOUR, OTHER_BOOT, T0, exchange, incoming
 
 
 def test_text_says_all_and_carries_no_escape(store: Store) -> None:
@@ -52,7 +56,45 @@ def test_empty(tmp_path: Path) -> None:
     finally:
         store.close()
     assert report.count == 0
-    assert "Nothing was recorded." in text(report) and "Nothing was recorded." in markdown(report)
+    said = "No request or connection of this scope is recorded."
+    assert said in text(report) and said in markdown(report)
+
+
+def test_the_scope_says_what_a_report_is_of(store: Store) -> None:
+    def scope(**given: Any) -> str:
+        return text(build(store, **given)).partition("Coverage")[0]
+
+    assert scope() == "Scope\n  all profiles\n  all time that the store still knows\n\n"
+    assert "profile cribl\n" in scope(profile="cribl")
+    assert "the namespaces a, b, and no others" in scope(namespaces=("b", "a"))
+    assert "since 2026-09-21T14:13:20Z\n  requests and" in scope(since_ns=T0)
+
+
+def test_records_of_more_than_the_scope_are_no_log_lines(store: Store) -> None:
+    """The account of a sidecar is of all that it sent, whatever is asked for."""
+    assert "(log lines are records too)" in build(store).coverage.how
+    for given in ({"since_ns": T0 + 10 * HOUR}, {"profile": "other"}):
+        how = build(store, **given).coverage.how
+        assert "log lines" not in how and "stored in all of their time, of all profiles" in how
+
+
+def test_shares_never_round_to_none_or_all(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    odd = [("v", "2"), ("odd", "1")]
+    most = [("v", "2"), ("most", "1")]
+    try:
+        store.write(incoming(exchange(1, product_version="1", query=[("v", "1")])))
+        store.write(
+            incoming(*(exchange(n, product_version="2", query=most) for n in range(2, 301)))
+        )
+        store.write(incoming(exchange(301, product_version="2", query=odd)))
+        report = build(store)
+    finally:
+        store.close()
+    for shown in (text(report), markdown(report)):
+        told = [line for line in shown.splitlines() if "query.odd" in line or "query.most" in line]
+        assert any("under 1 %" in line for line in told) and any("99 %" in line for line in told)
+        assert not any(" 0 %" in line or "100 %" in line or " 0%" in line for line in told)
 
 
 def test_what_nobody_looked_at(store: Store) -> None:
@@ -94,6 +136,19 @@ def test_a_vendor_without_a_list_has_no_empty_columns(store: Store) -> None:
         assert said in written and "Some data." in written
         assert "seen but not documented" not in written
     assert f"{said}: Some data." in markdown(report)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_profile_that_is_not_in_use_is_marked_in_every_form(store: Store, origin: str) -> None:
+    paper = Paper(profile="cribl", title="", hosts=[], licence="", licence_note="", evidence=[],
+                  unknown=[], sensitive=[], origin=origin)  # fmt: skip
+    report = build(store, find={"cribl": paper}.get)
+    for shown in (text(report), markdown(report)):
+        assert ORIGINS[origin] in shown and "Profiles that are not in use" in shown
+    assert f"- {ORIGINS[origin]}\n" in markdown(report)
+    in_use = build(store, papers=[replace(paper, origin="in use")])
+    for shown in (text(in_use), markdown(in_use)):
+        assert "not in use" not in shown
 
 
 def test_a_profile_without_licence_and_evidence_says_so_in_every_form(store: Store) -> None:

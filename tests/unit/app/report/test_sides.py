@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.contract.instant import iso
 from app.contract.record import Workload
 from app.report import sides
 from app.report.compare import FieldOf, Measured
 from app.report.sides import Choices, Reading, choices, sides_by_default, with_versions
-from app.store import QueryError, Scope, filter
+from app.store import OTHER, QueryError, Scope, filter
 from app.store.sqlite.store import SqliteStore
 from tests.records import BOOT, HOUR, T0, exchange, incoming, spliced
 
@@ -116,6 +117,21 @@ def test_the_last_two_versions_by_default(store: SqliteStore) -> None:
     ]  # fmt: skip
     with pytest.raises(QueryError, match="no two versions"):
         reading(store).compared("other", "", "")
+    with pytest.raises(QueryError, match="no two versions of any profile"):
+        Reading(store, (), lambda profile, rule: ()).compared("", "", "")
+
+
+def test_a_slow_pace_is_no_missing_pace(store: SqliteStore) -> None:
+    daily = [exchange(100 + n, time_ns=T0 + n * 24 * HOUR, product_version="5") for n in range(4)]
+    store.write(incoming(*daily))
+    assert reading(store).side("cribl", "5").volumes[E].pace == 0.042
+
+
+def test_a_version_says_what_was_over_the_limit_and_is_not_compared(store: SqliteStore) -> None:
+    over = replace(store.fields(Scope())[0], version="4.17", path=OTHER, count=7)
+    side = Reading(store, [*store.fields(Scope()), over], lambda profile, rule: ()).side
+    assert side("cribl", "4.16").note == ""
+    assert side("cribl", "4.17").note.startswith("7 times a field was over the inventory's limit")
 
 
 def test_choices_are_versions_by_number_and_images(store: SqliteStore) -> None:

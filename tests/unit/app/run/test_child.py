@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,51 @@ def test_what_the_command_prints_goes_to_the_file_that_was_given(tmp_path):
         )
     assert printed.read_text() == "out\nerr\n"
     assert (one.stdout, one.stderr) == (b"", b"")
+
+
+STUBBORN = """trap '' TERM INT HUP; (trap '' TERM; exec sleep 4714) & echo $$ $!
+while :; do sleep 0.05; done"""
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["alone", "beside a thread"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_stops_ends_the_command_and_all_that_it_started(number, elsewhere):
+    """Also where the kernel gives it to a thread that does not wait for it."""
+    script = f"""{IN_A_PROCESS}
+import subprocess, threading
+from app.run import descendants
+from app.run.stopping import stopping
+for one in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(one, signal.SIG_DFL)
+own = subprocess.Popen(["sleep", "4715"])
+class Ours:
+    own = [own.pid]
+    prepare = lambda self: None
+    begin = lambda self, pid: None
+{elsewhere} and threading.Thread(target=threading.Event().wait, daemon=True).start()
+with stopping() as stop, descendants.adopting():
+    code = wait_for(["sh", "-c", {STUBBORN!r}], os.environ, Ours(), stop=stop)
+    print("spared" if own.poll() is None else "ended", code - stop.number, stop.number)
+own.kill()
+own.wait()
+"""
+    one = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pids = one.stdout.readline().split()
+    os.kill(one.pid, number)
+    assert one.stdout.read() == f"spared 128 {number:d}\n"
+    assert one.wait() == 0
+    one.stdout.close()
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_after_such_a_signal_no_command_begins():
+    script = f"""{IN_A_PROCESS}
+from app.run.stopping import Stop, Stopped
+stop = Stop(signal.SIGTERM)
+stop.came(signal.SIGTERM)
+try:
+    wait_for(["echo", "began"], os.environ, stop=stop)
+except Stopped as e:
+    print(e)
+"""
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "SIGTERM\n"

@@ -59,6 +59,20 @@ os.kill(orphan, 9)
     assert out == "[True]"
 
 
+def test_a_signal_that_ends_the_wait_is_told_and_then_there_is_no_wait():
+    out = run("""
+from app.run.stopping import Stop
+stop = Stop(signal.SIGTERM)
+orphan = int(subprocess.check_output(["sh", "-c", "sleep 60 >/dev/null & echo $!"]))
+signal.pthread_sigmask(signal.SIG_BLOCK, d._ENDS)
+signal.raise_signal(signal.SIGTERM)
+print(len(d.wait(50, [own.pid], said.append, stop=stop)), int(stop.number), len(said))
+print(len(d.wait(50, [own.pid], said.append, stop=stop)), len(said))
+os.kill(orphan, 9)
+""")
+    assert out.splitlines() == ["1 15 1", "1 1"]
+
+
 def test_with_no_wait_it_says_nothing_and_returns_the_rest():
     out = run("""
 orphan = int(subprocess.check_output(["sh", "-c", "sleep 60 >/dev/null & echo $!"]))

@@ -123,7 +123,9 @@ def test_udp_to_a_telemetry_host_that_was_refused_is_allowed_where_a_contract_pl
     """As the C library compares the addresses of a name, before it connects by TCP."""
     sought = Passed(interception.SOUGHT, NODE, "cdn.cribl.io:443")
     assert judged(request(), passed=[sought], contract=CONTRACT).code == 0
-    assert judged(passed=[sought]).verdict == "sent"
+    alone = judged(passed=[sought])
+    assert (alone.verdict, alone.says[:41]) == ("sent", "gate failed: the command tried to send, 1")
+    assert "the command sent something" in judged(request(), passed=[sought]).says
     other = sought._replace(to="us.i.posthog.com:443")
     found = judged(request(), passed=[sought, other], contract=CONTRACT)
     assert [(one.how, one.to) for one in found.sent] == [(other.why, other.to)]

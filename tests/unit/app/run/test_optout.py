@@ -1,7 +1,8 @@
 """app/run/optout.py: what each switch's runs mean beside those without one. Whole audits are in
 tests/integration/test_optout.py."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from app.run.optout import (
     with_args,
 )
 from app.run.processes import LocalError
+from app.run.stopping import SIGNALS, Stop
 from app.run.summary import Sent
 from app.run.trial import Trial
 from app.settings import load
@@ -124,7 +126,7 @@ def test_it_holds_only_beside_runs_that_sent_before_and_after() -> None:
     for first, last, said in (
         (ran(), ran(), "nothing to switch off was seen"),
         (ran(), USUAL, "nothing to switch off was seen"),
-        (USUAL, ran(), "sent first, and nothing in the end"),
+        (USUAL, ran(), "was seen to send first, and not in the end"),
     ):
         found = concluded(first, ran(), last)
         assert not found.holds and not found.proves and said in found.conclusion and found.hint
@@ -260,29 +262,42 @@ def test_without_a_switch_there_is_nothing_to_try(tmp_path, runs) -> None:
     assert runs == []
 
 
-def test_ctrl_c_ends_the_audit(tmp_path, monkeypatch) -> None:
+def test_a_command_whose_own_code_is_that_of_ctrl_c_ends_nothing(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(optout, "tried", lambda *_, **__: ran(code=130))
-    with pytest.raises(KeyboardInterrupt):
-        audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), environ={})
+    found = audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), environ={})
+    assert found.again.result == "silent" and found.again.runs[0].exit_code == 130
 
 
-@pytest.mark.parametrize("raises", [True, False])  # it met us, or the command
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """The tests may run in the background, or under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, did in before.items():
+        signal.signal(number, did)
+
+
+@pytest.mark.usefixtures("heeded")
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("raises", [True, False])  # it came within the run, or at its end
 @pytest.mark.parametrize("whole", range(5))
-def test_what_was_known_at_ctrl_c_is_told(
-    tmp_path, runs, monkeypatch, whole: int, raises: bool
+def test_what_was_known_at_a_signal_is_told(
+    tmp_path, runs, monkeypatch, whole: int, raises: bool, number: signal.Signals
 ) -> None:
     going = optout.tried
 
-    def tried(*given, **more):
+    def tried(*given, stop: Stop, **more):
         if len(runs) < whole:
             return going(*given, **more)
+        signal.raise_signal(number)
         if raises:
-            raise KeyboardInterrupt
-        return ran(code=130)
+            stop.check()
+        return ran(code=3)
 
     monkeypatch.setattr(optout, "tried", tried)
     with pytest.raises(AuditInterrupt) as caught:
         audit(profile(tmp_path), ["acme"], load({}), AuditOptions(), environ={})
+    assert caught.value.code == 128 + number
     found = caught.value.found
     told = [one.result for one in (found.without, *found.switches, found.again)]
     known = ["sends", "silent", "silent", "silent"][:whole]
@@ -290,3 +305,4 @@ def test_what_was_known_at_ctrl_c_is_told(
     assert [one.note for one in found.switches] == ["the beacon stays", "", "", ""]
     assert not found.proves and not found.holds
     assert found.conclusion.startswith(f"interrupted in run {whole + 1} of 5, so no `silent` here")
+    assert found.conclusion.endswith(f"incomplete ({number.name})")

@@ -15,7 +15,10 @@ from app.contract.record import Body, encode
 from app.ingest.digest import digest
 from app.store import inventory
 from app.store.inventory import SHAPES, TYPES, Field, classify, observe, route_of
+from app.store.values import values_of
+from tests import surfaces
 from tests.records import exchange, log, spliced
+from tests.unit.app.contract.records import exchange as sent
 
 
 @pytest.mark.parametrize(
@@ -233,3 +236,20 @@ def test_attributes_of_opentelemetry_are_names() -> None:
     assert {f.path for f in seen.fields} == {
         "body", "body.attributes", "body.attributes.service.version", "body.attributes.n",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", surfaces.NAMES)
+def test_every_place_of_a_request_has_a_field(name: str) -> None:
+    place = surfaces.places()[name]
+    record = surfaces.record(place, sent)
+    seen = observe(record)
+    assert seen is not None and seen.others == 0
+    path = place.field.replace("{}", surfaces.VALUE)
+    kinds = {field.type for field in seen.fields if field.path == path}
+    if place.opaque:
+        assert "opaque" in kinds, seen.fields
+    else:
+        assert kinds - {"opaque"}, seen.fields
+        held = [value for field, value in values_of(record) if field == path]
+        is_told = "{}" in place.field or name == "Basic, its user"
+        assert is_told or any(surfaces.VALUE in value for value in held)

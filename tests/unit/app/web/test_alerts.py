@@ -67,7 +67,10 @@ def test_each_holds_when_it_should_and_is_quiet_before(name: str) -> None:
 def test_the_view_names_those_that_hold_with_their_remedy(
     visitor: httpx.Client, filled: Served
 ) -> None:
-    assert "No condition of an alert holds" in visitor.get("/status").text
+    assert (
+        "No condition of an alert holds, of those that can be told here"
+        in visitor.get("/status").text
+    )
     filled.runtime.metrics.add("telemock.inventory.new_fields", ("cribl",))
     text = visitor.get("/status").text
     assert "TelemockNewField" in text.partition("</table></div>\n<details>")[0]

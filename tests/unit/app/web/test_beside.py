@@ -91,7 +91,9 @@ def test_the_views_show_both(visitor: httpx.Client, address: str) -> None:
     assert "Against the pinned one" in text and "Against the previous one of this sender" in text
     text = visitor.get(address.format(id_of(4), id_of(4))).text
     assert "This one is pinned" in text and "Unpin" in text
-    assert "no longer stored" in visitor.get(address.format(id_of(4), "cd" * 16 + "-9")).text
+    assert (
+        "not stored, or not yours" in visitor.get(address.format(id_of(4), "cd" * 16 + "-9")).text
+    )
     assert "No earlier request" in visitor.get(address.format(id_of(1), "")).text
     assert "Pin to compare" in visitor.get(address.format(id_of(4), "")).text
     for odd in ("x", "../../etc", "1-1", "9" * 500):
@@ -107,4 +109,4 @@ def test_another_namespaces_capture_is_neither_pinned_nor_previous(filled: Serve
     bounded(filled, "edge")
     with sign_in(filled) as client:
         text = client.get(f"/captures/{id_of(40)}?pin={id_of(1)}").text
-    assert "no longer stored" in text and "Against the pinned" not in text
+    assert "not stored, or not yours" in text and "Against the pinned" not in text

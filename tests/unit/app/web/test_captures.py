@@ -130,7 +130,7 @@ def test_one_capture_beside_the_list_and_on_its_own(visitor: httpx.Client) -> No
         assert "replaced by a token" in text
         assert "masked before it was written" in text
         assert "forwarded to the real host as it came" in text
-    assert "no longer stored" in visitor.get("/captures?open=abab-1").text
+    assert "not stored, or not yours" in visitor.get("/captures?open=abab-1").text
 
 
 def test_one_as_har(visitor: httpx.Client) -> None:
@@ -146,7 +146,7 @@ def test_empty_lists_say_what_to_do(visitor: httpx.Client, served: Served) -> No
 
 
 def test_nothing_was_captured(newcomer: httpx.Client) -> None:
-    assert "Nothing was captured yet" in newcomer.get("/captures").text
+    assert "No capture is stored" in newcomer.get("/captures").text
 
 
 def test_log_lines_and_messages_have_a_row(served: Served) -> None:

@@ -250,7 +250,7 @@ def test_hostile_names_and_notes_stay_text(served: Served) -> None:
 
 
 def test_nothing_yet(newcomer: httpx.Client) -> None:
-    assert "Nothing was seen yet" in newcomer.get("/changes").text
+    assert "The inbox is empty" in newcomer.get("/changes").text
     assert newcomer.get("/changes/1").status_code == 404
     assert newcomer.get("/changes/<b>").status_code == 404
 
@@ -262,7 +262,7 @@ def test_everything_was_looked_at(served: Served) -> None:
         client.post(
             "/changes", data={"form_token": token(shown), "until": "9999", "state": "accepted"}
         )
-        assert "Everything was looked at" in client.get("/changes").text
+        assert "No change is open" in client.get("/changes").text
 
 
 def test_a_class_is_said_on_the_page(filled: Served, visitor: httpx.Client) -> None:

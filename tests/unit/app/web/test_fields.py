@@ -122,4 +122,4 @@ def test_who_may_read_a_namespace_sees_its_fields(filled: Served) -> None:
 
 
 def test_nothing_yet(newcomer: httpx.Client) -> None:
-    assert "No field was seen yet" in newcomer.get("/fields").text
+    assert "No field is known" in newcomer.get("/fields").text

@@ -1,12 +1,14 @@
 import re
 import time
 from html import unescape
+from typing import Any
 
 import httpx
 
 from app.contract.account import Account
+from app.contract.record import Body, Message
 from app.store import Told
-from tests.records import BOOT, OTHER_BOOT, exchange, incoming
+from tests.records import BOOT, OTHER_BOOT, exchange, incoming, log, spliced
 from tests.serving import Served
 from tests.unit.app.web.conftest import bounded, sign_in
 
@@ -20,8 +22,8 @@ def said(text: str) -> str:
 
 def test_one_sentence_first(visitor: httpx.Client) -> None:
     assert said(visitor.get("/").text) == (
-        "1 product sent 8 requests to 2 hosts from 3 workloads (last 24 hours); "
-        "1 field is new since 4.17.0-1f2e3d4c; coverage is not complete."
+        "1 product sent 8 requests to 2 hosts from 2 workloads (last 24 hours); "
+        "13 fields are new since 4.17.0-1f2e3d4c; coverage is not complete."
     )
 
 
@@ -59,7 +61,7 @@ def test_who_may_read_a_namespace_sees_that_one(filled: Served) -> None:
         assert client.get(f"/captures/{BOOT}-40").status_code == 200
         assert client.get(f"/captures/{BOOT}-6").status_code == 404
         assert client.get(f"/captures/{BOOT}-6.har").status_code == 404
-        assert "no longer stored" in client.get(f"/captures?open={BOOT}-6").text
+        assert "not stored, or not yours" in client.get(f"/captures?open={BOOT}-6").text
         assert client.get("/captures?q=namespace:logs").text.count("<tr data-id=") == 0
 
 
@@ -114,12 +116,51 @@ def test_a_period_without_captures_says_where_they_are(filled: Served) -> None:
     with sign_in(filled) as client:
         text = client.get("/?since=2020-01-01&until=2020-01-02").text
     assert "Nothing was recorded in this period" in text
-    assert "/?since=all" in text
+    assert "captures of other times" in text and "/?since=all" in text
+
+
+def test_who_may_read_a_namespace_is_told_of_its_other_times_too(filled: Served) -> None:
+    for namespace, said in (("logs", "captures of other times"), ("none", "Nothing is recorded")):
+        bounded(filled, namespace)
+        with sign_in(filled) as client:
+            text = client.get("/?since=2020-01-01&until=2020-01-02").text
+        assert said in text and f"that you may read: the namespaces {namespace}." in text
+
+
+def test_only_what_products_asked_is_a_request_and_its_number_leads_there(served: Served) -> None:
+    now = time.time_ns()
+    bare: dict[str, Any] = {"request": None, "response": None, "time_ns": now}
+    line = Message(of=f"{BOOT}-1", sender="client", body=Body(text="x", size=1))
+    served.runtime.store.write(
+        incoming(
+            exchange(1, time_ns=now),
+            exchange(2, kind="message", message=line, **bare),
+            exchange(3, kind="failed", action="", answered_by="", reason="no_request",
+                     pod="tried-0", **bare),
+            exchange(4, profile="", rule="", route="", time_ns=now),
+            spliced(5, time_ns=now),
+            log(6, "a line", time_ns=now),
+        )
+    )  # fmt: skip
+    with sign_in(served) as client:
+        text = client.get("/").text
+        assert said(text).startswith("1 product sent 1 request to 1 host from 1 workload (")
+        (link,) = re.findall(r'href="(/captures\?q=[^"]+)">1 request<', text)
+        assert client.get(unescape(link)).text.count("<tr data-id=") == 1
+
+
+def test_connections_alone_are_no_request(served: Served) -> None:
+    served.runtime.store.write(incoming(spliced(1, time_ns=time.time_ns()), log(2, "a line")))
+    with sign_in(served) as client:
+        text = client.get("/").text
+        assert said(text).startswith("No request of a product was recorded, but 1 other record (")
+        (link,) = re.findall(r'href="(/captures\?q=[^"]+)">1 other', text)
+        assert client.get(unescape(link)).text.count("<tr data-id=") == 1
 
 
 def test_the_first_visit_says_what_to_do(newcomer: httpx.Client) -> None:
     text = newcomer.get("/").text
-    assert "Nothing was ever recorded here" in text
+    assert "Nothing is recorded here" in text
     assert "telemock run -- COMMAND" in text
 
 

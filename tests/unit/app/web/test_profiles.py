@@ -46,7 +46,16 @@ def test_a_profile_that_captures_name_is_shown_as_not_in_use(tmp_path: FilePath)
         assert took and "Switched off by" in text and "anonymous Calico version number" in text
         report = client.get("/report?since=all").text
         assert "anonymous Calico version number" in report
-        for path in ("/fields", "/versions?profile=calico", "/workloads?since=all"):
+        assert "Profiles that are not in use" in report
+        assert "They are read by the shipped one." in text
+        assert re.search(r">[^<]*\bCalico\b[^<]*<", client.get("/?since=all").text)
+        for path in (
+            "/fields",
+            "/versions?profile=calico",
+            "/workloads?since=all",
+            "/changes",
+            "/changes?state=all",
+        ):
             assert re.search('<option value="calico"[^>]*>[^<]*Calico', client.get(path).text)
         field = {"profile": "calico", "host": "cdn.cribl.io", "method": "GET",
                  "route": "/telemetry/index.html", "field": "query.guid"}  # fmt: skip
@@ -56,7 +65,15 @@ def test_a_profile_that_captures_name_is_shown_as_not_in_use(tmp_path: FilePath)
         url = {"url": "https://usage.projectcalico.org/UsageCheck/calicoVersionCheck"}
         assert "No profile in use names this host" in client.get("/profiles", params=url).text
         bounded(served, "logs")
-        for path in ("/profiles", "/report?since=all", "/fields", "/versions", "/workloads"):
+        for path in (
+            "/profiles",
+            "/report?since=all",
+            "/fields",
+            "/versions",
+            "/workloads",
+            "/changes?state=all",
+            "/?since=all",
+        ):
             assert "calico" not in client.get(path).text.lower()
 
 

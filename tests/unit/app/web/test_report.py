@@ -30,6 +30,8 @@ def test_as_markdown(visitor: httpx.Client) -> None:
     assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
     assert answer.text.startswith("# Telemetry report\n")
     assert "## Coverage" in answer.text
+    assert "- profile cribl\n- all time" in answer.text
+    assert "- since 2026-01-01T00:00:00Z" in visitor.get("/report.md?since=2026-01-01").text
 
 
 def test_the_command_repeats_it(visitor: httpx.Client) -> None:
@@ -39,6 +41,7 @@ def test_the_command_repeats_it(visitor: httpx.Client) -> None:
     ) in text
     hostile = visitor.get("/report", params={"profile": "x; rm -rf ~ <b>"})
     assert "<b>" not in hostile.text
+    assert "--profile 'x; rm -rf ~ <b>'" in unescape(hostile.text)
 
 
 def test_who_may_read_a_namespace_gets_its_report(filled: Served) -> None:
@@ -48,7 +51,7 @@ def test_who_may_read_a_namespace_gets_its_report(filled: Served) -> None:
         for address in ("/report?since=all", "/report.md?since=all"):
             text = client.get(address).text
             assert "mine" in text and "leader-0" not in text and "worker-1" not in text
-        assert "namespaces edge" in client.get("/report").text
+            assert "the namespaces edge, and no others" in text
 
 
 def test_long_tables_show_their_first_rows_and_lead_to_all(filled: Served) -> None:

@@ -34,7 +34,7 @@ def test_images_can_be_chosen(filled: Served) -> None:
     with sign_in(filled) as client:
         assert '<option value="image:r.test/cribl:4.18">' in client.get("/versions").text
         text = client.get(f"/versions?one={OLDER}&other=image:r.test/cribl:4.18").text
-        assert "query.fresh" in text and "read of 1 captures" in text
+        assert "query.fresh" in text and "read of 1 capture" in text
 
 
 def test_two_times_make_one_address(visitor: httpx.Client) -> None:
@@ -74,10 +74,10 @@ def test_hostile_names_stay_inert_in_markdown(served: Served) -> None:
 
 def test_one_version_and_none(served: Served) -> None:
     with sign_in(served) as client:
-        assert "No version was seen yet" in client.get("/versions").text
+        assert "No version is known" in client.get("/versions").text
         assert client.get("/versions.md").status_code == 404
         served.runtime.store.write(incoming(exchange(1)))
-        assert "Only one version was seen so far" in client.get("/versions").text
+        assert "Only one version is known" in client.get("/versions").text
 
 
 @pytest.mark.parametrize("address", ["/versions", "/versions.md"])

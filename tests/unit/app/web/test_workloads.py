@@ -95,9 +95,21 @@ def test_how_each_sidecar_is(filled: Served) -> None:
         amiss = unescape(client.get("/workloads?state=amiss").text)
     for part in ("heard of lately", "silent for", "took leave", "redirect hosts, mode observe"):
         assert part in text
-    assert "logs/quiet-0" in text.partition("and sent nothing")[2]
+    assert "logs/quiet-0" in text.partition("and no record of a host")[2]
     assert "every 60 s" in text  # the profile says so
     assert "logs/worker-1" in amiss
+
+
+def test_a_silent_sidecar_needs_a_look_though_no_record_of_its_pod_is_stored(
+    served: Served,
+) -> None:
+    store = served.runtime.store
+    heard(store, "ef" * 16, "quiet-0", 3600)
+    store.write(incoming(exchange(1, time_ns=time.time_ns())))
+    with sign_in(served) as client:
+        text = unescape(client.get("/workloads").text)
+    assert "logs/quiet-0" in text.partition("no record of a host")[2]
+    assert "1 needs a look" in text and "Nothing is known to be amiss" not in text
 
 
 def test_refused_certificates_lead_to_their_captures(visitor: httpx.Client) -> None:

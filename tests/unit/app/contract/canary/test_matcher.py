@@ -1,6 +1,8 @@
 import hashlib
+import hmac
 import os
 import random
+import uuid
 
 import pytest
 
@@ -48,3 +50,29 @@ def test_an_address_is_found_as_a_whole_word() -> None:
     assert list(of_pod.find(b"from 10.1.2.3:80")) == [Hit("pod IP", "as it is")]
     for other in (b"10.1.2.34", b"110.1.2.3", b"10.1.2.3.4", b"10123"):
         assert not list(of_pod.find(other)), other
+
+
+@pytest.mark.parametrize("version", [1, 4, 5])  # of one that the digest has, and others
+@pytest.mark.parametrize("form", ["str", "hex", "bytes"])
+def test_a_versioned_uuid_is_found_however_it_is_written(
+    matcher: Matcher, version: int, form: str
+) -> None:
+    """As systemd writes an id of an application: 32 digits, in which two are the version's."""
+
+    def found(digits: str) -> list[Hit]:
+        made = uuid.UUID(hex=digits, version=version)
+        view = {"str": str(made).encode(), "hex": made.hex.encode(), "bytes": made.bytes}[form]
+        return list(matcher.find(view))
+
+    assert found(DIGEST[:32]) == [Hit("host name", "SHA-256, as a UUID")]
+    assert not found(DIGEST[:12] + "0" * 20)
+
+
+def test_an_id_of_an_application_as_systemd_makes_it() -> None:
+    machine, app = uuid.uuid4(), uuid.uuid4()
+    digest = hmac.digest(machine.bytes, app.bytes, "sha256")
+    made = uuid.UUID(bytes=digest[:16], version=4).hex
+    spec = Spec((Canary("machine id", (machine.hex, str(machine))),), (app.hex,))
+    (hit,) = Matcher(spec).find(made.encode())
+    assert hit.source == "machine id"
+    assert hit.how.endswith("with its bytes as the key, as a UUID")

@@ -13,6 +13,7 @@ from app.contract.canary.spec import Canary, Spec
 from app.contract.masking.masker import Masker
 from app.contract.record import CaptureRecord, Message, Request, Tls, decode, encode
 from app.contract.rules import RuleSet
+from tests import surfaces
 from tests.ways import WAYS
 
 HOST = "hk3v8x9q2m7w"
@@ -35,7 +36,7 @@ def search() -> Search:
 def record(**request: object) -> CaptureRecord:
     return CaptureRecord(
         boot="0" * 32, seq=1, kind="exchange", time_ns=1,
-        request=Request(method="POST", host="t.example", **request),  # type: ignore[arg-type]
+        request=Request(**{"method": "POST", "host": "t.example"} | request),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -183,3 +184,22 @@ def test_a_name_that_is_a_secret_is_masked_in_the_name_of_the_field(search: Sear
     assert secret.encode() not in line and b"AKIAIOSFODNN7EXAMPLE" not in line
     found = decode(line).canary.found  # type: ignore[union-attr]
     assert [source for source, _, _ in found] == ["host name", "host name"]
+
+
+@pytest.mark.parametrize("name", surfaces.NAMES)
+def test_every_place_of_a_request_is_searched_or_named(search: Search, name: str) -> None:
+    place = surfaces.places(HOST)[name]
+    one = surfaces.record(place, lambda route="", **sent: record(**sent))
+    told = found(search, one)
+    assert one.canary is not None
+    if place.searched:
+        assert {source for source, _, _ in told} == {"host name"}
+    if place.opaque:
+        assert one.canary.skipped
+
+
+def test_a_method_is_searched(search: Search) -> None:
+    one = record()
+    assert one.request is not None
+    one.request.method = HOST.upper()
+    assert found(search, one) == [("host name", "method", "as it is")]

@@ -58,7 +58,7 @@ def read(name: str, data: bytes) -> Any:
             b'name,version\n"a ""b""",4.10\nc,5\n',
             [{"name": 'a "b"', "version": "4.10"}, {"name": "c", "version": "5"}],
         ),
-        ("jsonp", b'cb({"v":4});', {"v": 4}),
+        ("jsonp", b'cb({"v":4});', Several(({"v": 4}, Opened("", ("call",), "cb(")))),
         ("protobuf", b"\x0a\x05hello\x10\x01", {"1": "hello", "2": 1}),
         *((name, b"words", None) for name in ("multipart", "envelope", "xml", "csv", "jsonp")),
     ],

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract import body as b
+from app.contract.decoding.compression import Aside, with_asides
 from app.contract.decoding.read import for_conditions, read
 from app.contract.decoding.tree import UNREADABLE, opened_up, values
 from app.contract.record import BODY_CAP, Body
@@ -234,3 +235,20 @@ def test_one_document_stands_for_itself_and_many_for_a_list() -> None:
     assert seen('{"a":1}\n{"a":2}') == [{"a": 1}, {"a": 2}]
     assert seen("no json") is None
     assert read(None, "application/json").value is None
+
+
+@pytest.mark.parametrize("content", [b'{"a":1}', b'[{"a":1}]', b'{"a":1}\n{"b":2}'])
+@pytest.mark.parametrize(("beside", "sure"), [("name", True), ("behind", False)])
+def test_what_is_beside_a_compressed_body_changes_no_value(
+    content: bytes, beside: str, sure: bool
+) -> None:
+    """Bytes behind the end are read by some servers, and the name of a file by none."""
+    plain = read(kept(content), "application/json")
+    path = "*.a" if content[:1] == b"[" else "a"
+    wire = with_asides("gzip", gzip.compress(content), (Aside(beside, b"x.json"),))
+    for body in (kept(wire, "gzip"), kept(wire)):
+        found = read(body, "application/json")
+        assert opened_up(found.value) == opened_up(plain.value)
+        assert values(found.value, path) == values(plain.value, path) == ["1"]
+        assert found.sure is sure
+        assert for_conditions(found) is (found.value if sure else UNREADABLE)

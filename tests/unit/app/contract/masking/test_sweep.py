@@ -8,10 +8,22 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.contract import body as bodies
 from app.contract import record as r
+from app.contract.canary.views import views
 from app.contract.masking.sweep import may_nest
 from app.contract.masking.traces import chased
-from app.contract.record import VALUE_CAP, Body, CaptureRecord, Log, Message, Response, Tls
+from app.contract.record import (
+    BODY_CAP,
+    VALUE_CAP,
+    Body,
+    CaptureRecord,
+    Log,
+    Message,
+    Response,
+    Tls,
+)
+from tests import surfaces
 from tests.canary import find_secret
 from tests.unit.app.contract.records import MASKER, PLAIN, SECRET, everything, exchange
 
@@ -188,3 +200,18 @@ def test_a_line_may_nest_by_how_it_begins(begins: str) -> None:
 @pytest.mark.parametrize("control", ["\x1f", "\0"])
 def test_a_line_with_the_bytes_of_a_compressed_one_may_nest(control: str) -> None:
     assert may_nest(f"a{control}")
+
+
+@pytest.mark.parametrize("name", [*surfaces.NAMES, "a method"])
+def test_no_place_of_a_request_keeps_a_secret(name: str) -> None:
+    value = surfaces.VALUE
+    method = surfaces.Place("", {"method": value})
+    one = surfaces.record(surfaces.places().get(name, method), exchange)
+    assert one.request is not None
+    one.request.query = [*one.request.query, ("lic", value)]
+    masked = MASKER.record(one)
+    assert value not in r.encode(masked).decode()
+    assert masked.request is not None
+    for body in filter(None, [masked.request.body]):
+        opened = views(bodies.content(body), BODY_CAP)
+        assert [chain for chain, view in opened if value.encode() in view] == []

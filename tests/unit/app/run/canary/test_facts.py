@@ -1,6 +1,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from app.run.canary import facts
 
 
@@ -8,6 +10,19 @@ def test_what_this_machine_says() -> None:
     found = {c.source: c.values for c in facts.real()}
     assert socket.gethostname() in found["host name (real)"]
     assert str(Path.cwd()) in found["working directory (real)"]
+
+
+def test_the_machines_own_interfaces_come_before_those_of_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_NETWORK", tmp_path)
+    for number, name in enumerate(("br0", "docker0", "enp1s0", "lo", "wlan0")):
+        (tmp_path / name).mkdir()
+        mac = "00:00:00:00:00:00" if name == "lo" else f"02:00:00:00:00:0{number}"
+        (tmp_path / name / "address").write_text(f"{mac}\n")
+        if name in ("enp1s0", "wlan0"):
+            (tmp_path / name / "device").mkdir()
+    assert [file.parent.name for file in facts.addresses()] == ["enp1s0", "wlan0", "br0", "docker0"]
 
 
 def test_the_names_of_a_project(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.run import transparent
 from app.run.canary import kernel
 from app.run.canary.kernel import Override, tried
 
@@ -57,3 +58,24 @@ def test_without_namespaces_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_to_do_enters_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "enter", lambda: 1 / 0)
     kernel.become([])
+
+
+def test_a_file_that_is_gone_since_it_was_tried_hinders_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a container's network interface."""
+    done = []
+
+    def bind(copy: str, target: str) -> None:
+        done.append(copy)
+        if not (Path(target).exists() and Path(copy).exists()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), target)
+
+    monkeypatch.setattr(kernel, "enter", lambda: None)
+    monkeypatch.setattr(transparent, "bind", bind)
+    there, gone = tmp_path / "there", str(tmp_path / "gone")
+    there.touch()
+    kernel.become([kernel.file("it", str(there), gone), kernel.file("it", str(there), str(there))])
+    assert done == [str(there), str(there)]
+    with pytest.raises(FileNotFoundError):
+        kernel.become([kernel.file("it", gone, str(there))])
