@@ -261,6 +261,8 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper, by the name of an own one in another network": (way.LOCAL, "import os, tempfile, time\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rn', sys.executable, __file__, 'x'])\n"
         "r, w = os.pipe(); k = os.fork()\nif not k:\n  d = tempfile.mkdtemp(); os.makedirs(d + HELPER); os.chroot(d); l = socket.socket(1); l.bind(HELPER + '/stream'); l.listen(); os.write(w, b'x'); l.accept()\n"
         "os.read(r, 1); s = socket.socket(1); s.connect(HELPER + '/stream'); s.send(b'x'); time.sleep(1); os.kill(k, 9)"),
+    "a helper, by the bus's name in mounts of its own": (way.LOCAL, "import os, subprocess\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rm', sys.executable, __file__, 'x'])\n"
+        "bus = '/run/dbus/system_bus_socket'; subprocess.run(['mount', '--bind', HELPER + '/stream', bus], check=True)\n" + stream("bus")),
     "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
     "containerd": (way.DAEMON, stream("HELPER + '/containerd.sock'")),
     "the message bus": (way.LOCAL, stream("'/run/dbus/system_bus_socket'")),
