@@ -161,6 +161,13 @@ def release(cluster: Cluster, values: dict[str, Any]) -> Iterator[Release]:
             release.helm("uninstall", release.name, "--wait", check=False)
 
 
+class ClientAnswer(dict[str, Any]):
+    """What a client saw. A test that asks for what is not there fails with all of it."""
+
+    def __missing__(self, key: str) -> Any:
+        raise AssertionError(f"no {key} in {dict(self)}")
+
+
 class Cribl:
     """A namespace that has opted in: the leader, its workers, and the vendor they call."""
 
@@ -177,14 +184,12 @@ class Cribl:
 
     def telemetry(self, pod: dict[str, Any], tag: str, **changes: str) -> dict[str, Any]:
         """One report of that node, with a mark to find it by. What the client saw."""
-        answer: dict[str, Any] = self.cluster.ask(
-            pod, 9000, "/test/telemetry", **{"fc.tag": tag, **changes}
+        return ClientAnswer(
+            self.cluster.ask(pod, 9000, "/test/telemetry", **{"fc.tag": tag, **changes})
         )
-        return answer
 
     def call(self, pod: dict[str, Any], url: str, **options: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.cluster.ask(pod, 9000, "/test/call", url=url, **options)
-        return answer
+        return ClientAnswer(self.cluster.ask(pod, 9000, "/test/call", url=url, **options))
 
     def start(self, name: str, **more: Any) -> dict[str, Any]:
         """One more node, when it is ready."""
