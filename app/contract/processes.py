@@ -4,6 +4,7 @@ For laptops only: `telemock run` and its sidecar tell by it who made a connectio
 empty where there is no /proc, and for processes that ended or belong to somebody else.
 """
 
+import re
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import NamedTuple
 Address = tuple[str, int]
 ESTABLISHED, SYN_SENT, LISTEN = 1, 2, 10  # of the kernel's states
 _MAPPED = "::ffff:"
+_UNIX = re.compile(rb"^[0-9a-f]+:(?: [0-9A-F]+){5} +(\d+) (.+)$", re.MULTILINE)
 
 
 class Socket(NamedTuple):
@@ -105,12 +107,10 @@ def _sockets(pid: int | str, tables: Sequence[str]) -> Iterator[Socket]:
 
 def unix(pid: int | str = "self") -> Iterator[tuple[str, int]]:
     """The names and inodes of the bound Unix sockets of that network; `@` begins a name that is no
-    path."""
+    path. The kernel writes a name as it is, with its ends of lines: such a name is not found."""
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/net/unix").read_bytes().splitlines()[1:]:
-            words = line.split(maxsplit=7)
-            if len(words) > 7:
-                yield words[7].decode("utf-8", "replace"), int(words[6])
+        for row in _UNIX.finditer(Path(f"/proc/{pid}/net/unix").read_bytes()):
+            yield row[2].decode("utf-8", "replace"), int(row[1])
 
 
 def _address(text: bytes) -> Address:

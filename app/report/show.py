@@ -116,20 +116,13 @@ def _sections(report: Report) -> Iterator[Section]:
         WORDS["passed"],
         "host,endpoint,count,bytes out,bytes in,what became of it,last seen",
         [
-            (
-                e.host,
-                _what(e) or "(not opened)",
-                e.count,
-                e.bytes_out,
-                e.bytes_in,
-                _became(e),
-                e.last_seen,
-            )
+            (e.host, _what(e) or "(not opened)", e.count, e.bytes_out, e.bytes_in, _became(e),
+             e.last_seen)
             for e in report.passed
         ],
         "No record of a connection that was passed through." if report.count else "",
         _behind(report.passed),
-    )
+    )  # fmt: skip
     for title, rows in ((WORDS["refused"], report.refused), (WORDS["failed"], report.failed)):
         yield Section(title, _WHY, _reasons(rows), behind=_behind(rows))
     yield Section(

@@ -119,6 +119,15 @@ def internet(raw: bytes, family: int = 0) -> tuple[bytes, Address] | None:
     return packed, (processes.plain_address(packed), int.from_bytes(raw[port : port + 2]))
 
 
+def named(family: int, kind: int, protocol: int) -> str:
+    """A socket's kind as text."""
+    try:
+        names = socket.AddressFamily(family).name, socket.SocketKind(kind & 0xF).name
+    except ValueError:
+        names = f"family {family}", f"type {kind & 0xF}"
+    return f"{names[0]}, {names[1]}, protocol {protocol}"
+
+
 def unix(raw: bytes) -> str:
     """The name of a Unix socket, `@` before one that is no path; "" for another family."""
     if int.from_bytes(raw[:2], "little") != socket.AF_UNIX or len(raw) < 3:

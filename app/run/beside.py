@@ -3,8 +3,9 @@ other programs of the machine read, and file systems of a network. Asked by `app
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from app.report.coverage import Gap, count, listed
@@ -26,8 +27,11 @@ QUEUES = (
     "/lib/modprobe.d", "/sbin/modprobe", "/sbin/request-key", "/etc/request-key.d",
     "/etc/udev/rules.d", "/run/udev/rules.d", "/etc/NetworkManager/dispatcher.d",
     "/etc/apt/apt.conf.d", "/etc/logrotate.d", "~/.msmtpqueue", "~/.local/share/systemd/user",
+    "/etc/systemd/system.control", "/run/systemd/system.control", "/usr/local/lib/systemd/system",
+    "/etc/xdg/autostart", "/etc/xdg/systemd/user", "~/.forward", "/etc/aliases", "/etc/inetd.conf",
+    "/etc/xinetd.d", "/etc/network/if-up.d", "/etc/dhcp", "/etc/ppp/ip-up.d", "/etc/update-motd.d",
 )  # fmt: skip
-_MOST = 2000  # entries of one folder
+_MOST = 2000  # entries of one of them
 _NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "glusterfs", "lustre", "virtiofs")
 _USERS = "fuse."  # sshfs, s3fs, …: what serves them is a program
 
@@ -56,17 +60,27 @@ class Queues:
 
 
 def _state() -> Mapping[str, tuple[int, int, int]]:
-    """Inode, size and change of each of them, and of what is directly in them."""
+    """Inode, size and change of each of them, and of what is in them, or a link there leads to."""
     found = {}
     for name in QUEUES:
-        place = Path(name).expanduser()
-        with suppress(OSError):
-            entries = sorted(os.scandir(place), key=lambda one: one.name) if place.is_dir() else []
-            for path in (str(place), *(entry.path for entry in entries[:_MOST])):
-                with suppress(OSError):
-                    stat = os.lstat(path)
-                    found[path] = stat.st_ino, stat.st_size, stat.st_ctime_ns
+        place = str(Path(name).expanduser())
+        for path in (place, *islice(_below(place), _MOST)):
+            with suppress(OSError):
+                found[path] = _facts(os.lstat(path))
+                if (at := Path(path)).is_symlink() and at.is_file():
+                    found[str(at.resolve())] = _facts(at.stat())
     return found
+
+
+def _facts(of: os.stat_result) -> tuple[int, int, int]:
+    return of.st_ino, of.st_size, of.st_ctime_ns
+
+
+def _below(place: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(place):
+        folders.sort()
+        for name in sorted((*folders, *files)):
+            yield f"{folder}/{name}"
 
 
 def network_mounts() -> list[str]:

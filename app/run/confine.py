@@ -10,8 +10,10 @@ file system, changes routes or firewall, loads code into the kernel, or enters a
 import ctypes
 import errno
 import os
+import resource
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # on every architecture
@@ -21,6 +23,8 @@ _LINKS = 2  # the ABI (5.19) that can leave renames alone
 _SIGNALS = 1 << 1
 _MAKE_BLOCK, _REFER = 1 << 11, 1 << 13
 _KERNEL_LOG = Path("/dev/kmsg")
+_CRASHES = Path("/proc/sys/kernel/core_pattern")
+_NO_HANDLER = (1, 1)  # bytes of a core: with these the kernel starts no program (core(5))
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW,
 # SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP
@@ -53,14 +57,22 @@ def lacking(*, privileged: bool) -> str:
 
 def limits() -> list[str]:
     """Sentences on what this kernel leaves open, and no way to send anything of the command's."""
-    if version() >= _SCOPED:
-        return []
-    return ["signals to other programs of this machine are not seen (Linux 6.12 closes them)"]
+    found = []
+    if version() < _SCOPED:
+        found.append(
+            "signals to other programs of this machine are not seen (Linux 6.12 closes them)"
+        )
+    if _hands_on_crashes() and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+        found.append("a crash is handed to a program (core_pattern) that may send it")
+    return found
 
 
 def confine(*, privileged: bool) -> None:
     """Confines this process, and all that it starts, for good. Raises OSError."""
     has = version()
+    if _hands_on_crashes():
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, _NO_HANDLER)
     if privileged:
         _close_settings()
     if has >= _SCOPED:
@@ -73,6 +85,13 @@ def confine(*, privileged: bool) -> None:
 def version() -> int:
     """Of Landlock; 0 or less where the kernel has none."""
     return int(_libc.syscall(_CREATE, None, 0, _ASK_VERSION)) if sys.platform == "linux" else 0
+
+
+def _hands_on_crashes() -> bool:
+    try:
+        return _CRASHES.read_text().startswith("|")
+    except OSError:
+        return False
 
 
 def _restrict(rules: bytes, allowed: int = 0) -> None:

@@ -8,7 +8,7 @@ import re
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _SERVICES = re.compile(
     r"|/run/dbus/system_bus_socket|/run/user/\d+/bus|@/tmp/dbus-.*"
     r"|.*/S\.gpg-agent.*|.*/agent\.\d+|/run/user/\d+/(keyring|ssh-agent).*"
 )
+_ITSELF = re.compile(rb"^/(proc/(thread-)?self|dev(?=/fd/))/")
 _OPENAT2, _IN_ROOT = 437, 0x10  # on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -61,7 +62,8 @@ def serving(rows: Iterable[Socket], to: Address, *, shared: bool = False) -> set
 @contextmanager
 def reached(raw: bytes, thread: int) -> Iterator[bytes]:
     """Gives what to connect to, for the Unix socket that the thread reaches by this address: its
-    links lead where they lead for the thread. Raises OSError."""
+    links lead where they lead for the thread, but for those to what a process has open, which the
+    kernel does not follow. Raises OSError."""
     name = raw[2:]
     if name[:1] == b"\0":
         yield name
@@ -70,6 +72,7 @@ def reached(raw: bytes, thread: int) -> Iterator[bytes]:
     if not name.startswith(b"/"):
         root, here = (bytes(Path(f"/proc/{thread}/{of}").readlink()) for of in ("root", "cwd"))
         name = b"/".join((here.removeprefix(root.rstrip(b"/")), name))
+    name = _ITSELF.sub(b"/proc/%d/" % thread, name)
     root_fd = os.open(f"/proc/{thread}/root", os.O_PATH | os.O_CLOEXEC)
     try:
         how = struct.pack("=3Q", os.O_PATH | os.O_CLOEXEC, 0, _IN_ROOT)
@@ -102,6 +105,19 @@ def name_in(name: str, process: int) -> str:
         return name
 
 
+def whole_name(raw: bytes, name: str, thread: int) -> str:
+    """The socket's whole path as the thread sees it, and so that it is not taken for ours where
+    that is another file."""
+    whole = name_in(name, thread)
+    with suppress(OSError):
+        if whole.startswith("@"):
+            return whole
+        with reached(raw, thread) as place:
+            if Path(os.fsdecode(place)).samefile(whole):
+                return whole
+    return f"{whole} of its own root"
+
+
 class Own:
     """Knows the sockets of the command's own processes: our descendants but for `ours`."""
 
@@ -120,7 +136,7 @@ class Own:
         self._pids.update(self._processes(), (caller,))
 
     def has_process(self, pid: int) -> bool:
-        ended = pid in self._pids and not Path(f"/proc/{pid}").exists()
+        ended = pid in self._pids and not processes.lives(pid)
         return ended or pid in self._processes()
 
     def _processes(self) -> list[int]:

@@ -44,7 +44,7 @@ _LOOKS = (0, 9, 65535)
 # The kernel says the same of a call with these.
 _MISTAKES = (errno.EBADF, errno.ENOTSOCK)
 # Nobody is there, or not for that kind of socket.
-_NOBODY = FileNotFoundError, NotADirectoryError, ConnectionRefusedError
+NOBODY = FileNotFoundError, NotADirectoryError, ConnectionRefusedError
 
 # What became of a connection that did not go to the sidecar.
 (OTHER_PORT, LINK_LOCAL, OTHER_NETWORK, LOCAL, DAEMON, SERVICE, UNREADABLE, DATAGRAMS, OTHER_SOCKET,
@@ -122,6 +122,8 @@ class Interception:
             thread.join()
         self._calls.close()
         self._later.stop()
+        if self._later.failed:
+            self._add(Passed(UNREADABLE, Program("", 0), "one that could not be looked at"))
         for noted in self._looks.values():
             self._add(noted)
 
@@ -139,7 +141,7 @@ class Interception:
             except SlowCall as e:
                 threading.Thread(target=self._answer_late, args=(call, e), daemon=True).start()
                 continue
-            except (OSError, ArithmeticError, ValueError) as e:
+            except Exception as e:  # a thread that ends leaves the command's calls unanswered
                 error = self._undecided(call, e)
             if error is None:
                 self._calls.go_on(call)
@@ -182,7 +184,7 @@ class Interception:
             return errno.EINTR
         if given.name == "socket":
             if seccomp.leads_out(*given.kind):
-                self._note(OTHER_SOCKET, pid, _kind(*given.kind))
+                self._note(OTHER_SOCKET, pid, asked.named(*given.kind))
             return None
         sends = given.name != "connect"
         key = pid, given.fd, *given.addresses
@@ -217,7 +219,7 @@ class Interception:
 
     def _unix(self, sock: socket.socket, pid: int, raw: bytes, thread: int) -> int | None:
         """A server of the command's own is no word worth, and a socket that nobody serves."""
-        whole = helpers.name_in(asked.unix(raw), thread)
+        whole = helpers.whole_name(raw, asked.unix(raw), thread)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
             self._later.once_connected(
                 sock,
@@ -225,16 +227,21 @@ class Interception:
                 late=partial(self._unix_late, pid, whole, raw, thread),
             )
         else:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe, suppress(*_NOBODY):
-                with helpers.reached(raw, thread) as place:
-                    probe.connect(place)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+                try:
+                    with helpers.reached(raw, thread) as place:
+                        probe.connect(place)
+                except NOBODY as e:  # whom we do not find the command does not reach
+                    return e.errno
                 self._unix_peer(pid, whole, probe, once=True)
         return None
 
     def _unix_peer(self, pid: int, name: str, peer: socket.socket, *, once: bool = False) -> None:
         bound = helpers.bound_name(peer)
         listens = helpers.who_listens(peer)
-        if self._own.has_process(listens) or self._own.has_name(bound, pid):
+        if self._own.has_process(listens):
+            return
+        if not processes.lives(listens) and self._own.has_name(bound, pid):  # it may be another's
             return
         who = f" ({processes.name_of(listens)}, pid {listens})" if listens else ""
         if kind := self._unix_kind(name, bound):
@@ -282,11 +289,12 @@ class Interception:
         if serving and not self._own.has(serving):
             self._note(LOCAL, pid, _written(to))
         elif not serving:  # refused, unless a rule of the kernel's leads it elsewhere
-            self._later.once_connected(sock, lambda _: self._connected(pid, to))
+            network = "self" if namespace(pid) == namespace("self") else pid
+            self._later.once_connected(sock, lambda _: self._connected(pid, to, network))
 
-    def _connected(self, pid: int, to: Address) -> None:
-        """Its server may have come meanwhile."""
-        listening = [row for row in processes.tcp(pid) if row.state == processes.LISTEN]
+    def _connected(self, pid: int, to: Address, network: int | str) -> None:
+        """Its server may have come meanwhile, and it may have ended."""
+        listening = [row for row in processes.tcp(network) if row.state == processes.LISTEN]
         serving = helpers.serving(listening, to)
         if not (serving and self._own.has(serving)):
             self._note(LOCAL, pid, _written(to))
@@ -374,14 +382,6 @@ def is_readable(calls: Notifications, expected: Address) -> bool:
             calls.answer(call, errno.ECONNREFUSED)
         return found is not None and found[1] == expected
     return False
-
-
-def _kind(family: int, kind: int, protocol: int) -> str:
-    try:
-        names = socket.AddressFamily(family).name, socket.SocketKind(kind & 0xF).name
-    except ValueError:
-        names = f"family {family}", f"type {kind & 0xF}"
-    return f"{names[0]}, {names[1]}, protocol {protocol}"
 
 
 def _listener(address: bytes) -> str:

@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 _STEP_S = 0.002
@@ -26,10 +25,13 @@ class _Waiting(NamedTuple):
 
 
 class Later:
+    """`failed`: of some socket it could not be told to whom it is."""
+
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self._change = threading.Condition()
         self._over = False
+        self.failed = False
         self._thread = threading.Thread(target=self._look, name="telemock-later", daemon=True)
         self._thread.start()
 
@@ -70,14 +72,14 @@ class Later:
                 time.sleep(_STEP_S)
 
     def _done(self, one: _Waiting, hasten: bool, now: float) -> bool:
-        if has_peer(one.sock):
-            with suppress(OSError):
-                one.connected(one.sock)
-        elif now < one.until and not hasten and not self._over:
+        connected = has_peer(one.sock)
+        if not connected and now < one.until and not hasten and not self._over:
             return False
-        elif one.late is not None:
-            with suppress(OSError):
-                one.late(one.sock)
+        try:
+            if look := one.connected if connected else one.late:
+                look(one.sock)
+        except Exception:  # whatever it is, the next one is looked at
+            self.failed = True
         one.sock.close()
         return True
 

@@ -4,8 +4,7 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
-# Without these the kernel sends nothing from loopback to anywhere else.
-_LOOPBACK_LEAVES = tuple(Path("/proc/sys/net/ipv4/conf").glob("*/route_localnet"))
+_INTERFACES = Path("/proc/sys/net/ipv4/conf")
 
 
 def source(address: str) -> str | None:
@@ -30,7 +29,15 @@ def may_lead_on(address: str) -> bool:
     where nobody here takes them (a Kubernetes node's ports)."""
     if not ip_address(address).is_loopback:
         return True
-    return any(file.read_text().strip() != "0" for file in _LOOPBACK_LEAVES)
+    return any(map(_lets_out, _INTERFACES.glob("*/route_localnet")))
+
+
+def _lets_out(setting: Path) -> bool:
+    """Without it the kernel sends nothing from loopback to anywhere else."""
+    try:
+        return setting.read_text().strip() != "0"
+    except OSError:  # the interface is gone
+        return False
 
 
 def is_bound(sock: socket.socket) -> bool:

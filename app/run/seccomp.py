@@ -69,10 +69,10 @@ _JOINS = (
     (41, 20), (41, 27), (41, 42), (41, 46), (41, 48),
 )  # fmt: skip
 # Level and option by which a socket takes a way of its own, also to an address of this machine:
-# source routes, devices, marks.
+# source routes, devices, marks; or another machine's address, to which the kernel then answers.
 _STEERS = (
-    (0, 4), (0, 50), (1, 25), (1, 36), (1, 62),
-    (41, 6), (41, 50), (41, 54), (41, 55), (41, 57), (41, 59), (41, 76),
+    (0, 4), (0, 15), (0, 19), (0, 50), (1, 25), (1, 36), (1, 62),
+    (41, 6), (41, 50), (41, 54), (41, 55), (41, 57), (41, 59), (41, 75), (41, 76), (41, 78),
 )  # fmt: skip
 # And those of one message, and where in it the number of a device is.
 _MESSAGE_STEERS = {
@@ -178,20 +178,22 @@ def _of_abi(calls: Calls, *, strict: bool) -> list[bytes]:
 
 
 def _of_strict(calls: Calls) -> list[bytes]:
-    code = []
-    for number in calls.keys:
-        code += [_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS)]
+    closed = _op(_RETURN, _ERRNO | errno.ENOSYS)
+    code = [op for number in calls.keys for op in (_op(_EQUAL, number, 0, 1), closed)]
     typed = [_argument(1)]
     for request in _TYPING:
         typed += [_op(_EQUAL, request, 0, 1), _op(_RETURN, _ERRNO | errno.EIO)]
     code += [_op(_EQUAL, calls.ioctl, 0, len(typed) + 1), *typed, _op(_RETURN, _ALLOW)]
-    joins = []
+    of_level: dict[int, list[int]] = {}
     for level, option in (*_JOINS, *_STEERS):
+        of_level.setdefault(level, []).append(option)
+    joins = [_argument(1)]
+    for level, options in of_level.items():
         joins += [
-            _argument(1),
-            _op(_EQUAL, level, 0, 3),
+            _op(_EQUAL, level, 0, len(options) + 3),
             _argument(2),
-            _op(_EQUAL, option, 0, 1),
+            *(_op(_EQUAL, option, len(options) - n) for n, option in enumerate(options)),
+            _op(_RETURN, _ALLOW),
             _op(_RETURN, _NOTIFY),
         ]
     code += [_op(_EQUAL, calls.listen, 0, 1), _op(_RETURN, _NOTIFY)]

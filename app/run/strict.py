@@ -25,6 +25,7 @@ from app.run.interception import (
     JOINED,
     LOCAL,
     LOOKUP,
+    NOBODY,
     OTHER_NETWORK,
     OTHER_SOCKET,
     SERVICE,
@@ -113,6 +114,13 @@ class Strict(Interception):
         if _NAMES.fullmatch(helpers.name_in(asked.unix(raw), thread)):
             return errno.ECONNREFUSED
         self._own.look(pid)
+        try:
+            with helpers.reached(raw, thread):
+                pass
+        except NOBODY as e:
+            return e.errno
+        except OSError:  # by a link to what it has open: it shows once it is connected
+            pass
         return super()._unix(sock, pid, raw, thread)
 
     def _unix_kind(self, name: str, bound: str) -> str:
@@ -173,8 +181,7 @@ class Strict(Interception):
         super()._to_this_machine(sock, pid, to)
 
     def _datagrams(self, sock: socket.socket, pid: int, to: Address, *, sends: bool) -> int | None:
-        """A socket that is connected may send without a question, so it counts as one that did.
-        Nothing can be sent to port 0: that looks for the way to an address."""
+        """A socket that is connected may send without a question, so it counts as one that did."""
         address, port = to
         dummy = address in self._target.hosts
         if not dummy and route.is_local(address):
@@ -188,13 +195,25 @@ class Strict(Interception):
                     self._note(LOCAL, pid, self._named(to), once=True)
             return None
         if port == 0 and not sends:
-            return None
+            return _look_for_the_way(sock, address)
         if dummy and not sends:  # the C library compares addresses so, and HTTP/3 begins so
             self._note(SOUGHT, pid, self._named(to), once=True)
             return errno.ECONNREFUSED
         multicast = ip_address(address).is_multicast
         self._note(LOOKUP if port == _DNS else DATAGRAMS, pid, self._named(to), once=True)
         return errno.ECONNREFUSED if (port == _QUIC or dummy) and not multicast else None
+
+
+def _look_for_the_way(sock: socket.socket, address: str) -> int:
+    """Gives a socket that connects to port 0 the address that it would send from, which is what
+    such callers want, and no peer: it could send."""
+    source = route.source(address)
+    if source is None:
+        return errno.ENETUNREACH
+    mapped = sock.family == socket.AF_INET6 and ":" not in source
+    with suppress(OSError):  # it has one
+        sock.bind((f"::ffff:{source}" if mapped else source, 0))
+    return 0
 
 
 def _connect(sock: socket.socket, to: Address) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 from tests import gates
 from tests.gates import Gate, Tried
-from tests.ways_out import CLOSED, HARMLESS, OUT, WAYS
+from tests.harmless import HARMLESS
+from tests.ways_out import CLOSED, OUT, WAYS
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1000)]
 SENT, NOT_COMPLETE = 121, 122
@@ -21,7 +22,8 @@ LATER = (
     f"socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('{OUT}', 4433))"
 )
 # These take rights that no user has; those by the web differ in nothing else than the names' way.
-ROOT_ALONE = {"datagrams: as nobody", "other programs: a helper, another root",
+ROOT_ALONE = {"datagrams: as nobody", "datagrams: a program that nobody may read",
+              "other programs: a helper, another root",
               "other programs: a helper, by a link in another root",
               "other programs: a helper, datagrams by a link in another root",
               "other programs: a helper, by the name of the accounts' service",
@@ -47,6 +49,9 @@ ALONE = {
     "with a failure of its own": (f"{WAYS['datagrams: udp'][1]}; sys.exit(3)", []),
     "to an allowed socket": (WAYS["other programs: the message bus"][1],
                              ["--allow", "/run/dbus/system_bus_socket"]),
+    "to another by an allowed socket's name": (
+        WAYS["other programs: a helper, by the bus's name in mounts of its own"][1],
+        ["--allow", "/run/dbus/system_bus_socket"]),
     "to an allowed address": (WAYS["ports: another port"][1], ["--allow", f"{OUT}:8443"]),
     "to an address beside the allowed one": (WAYS["ports: another port"][1],
                                              ["--allow", "203.0.114.8:8443"]),
@@ -126,6 +131,7 @@ def test_a_gate_of_one_way_fails(alone: dict[str, Gate], name: str) -> None:
         ("20 s later, not waited for", NOT_COMPLETE, "descendants"),
         ("with a failure of its own", SENT, "datagrams"),
         ("to an address beside the allowed one", SENT, "other_port"),
+        ("to another by an allowed socket's name", NOT_COMPLETE, "local"),
         ("with the name of an allowed host", SENT, ""),
         ("unplanned, past the proxy", SENT, ""),
         ("nothing, without the kernel's questions", NOT_COMPLETE, "proxy_ignored"),

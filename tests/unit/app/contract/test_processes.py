@@ -69,3 +69,12 @@ def test_a_thread_leads_to_its_process():
     ended.wait()
     assert processes.leader(ended.pid) == 0
     assert processes.sockets_of(ended.pid) == set()
+
+
+def test_unix_names_with_lines_hide_no_other(tmp_path):
+    with socket.socket(socket.AF_UNIX) as odd, socket.socket(socket.AF_UNIX) as plain:
+        odd.bind(f"{tmp_path}/x\n0 1 2 3 4 5 none z")
+        plain.bind(f"{tmp_path}/plain")
+        found = dict(processes.unix())
+    assert found[f"{tmp_path}/plain"] > 0
+    assert "z" not in found

@@ -46,6 +46,17 @@ def test_a_folder_that_comes_is_seen(queues, tmp_path):
     assert before.changed() == [str(tmp_path / "none")]
 
 
+def test_what_a_link_leads_to_and_what_is_deeper_is_looked_at(queues, tmp_path):
+    (tmp_path / "unit").write_text("x")
+    (queues / "unit").symlink_to(tmp_path / "unit")
+    (queues / "unit.d").mkdir()
+    (queues / "unit.d" / "x.conf").write_text("x")
+    before = beside.Queues()
+    (tmp_path / "unit").write_text("xy")
+    (queues / "unit.d" / "x.conf").write_text("xy")
+    assert set(before.changed()) == {str(queues / "unit.d" / "x.conf"), str(tmp_path / "unit")}
+
+
 MOUNTS = """\
 22 1 0:21 / / rw - ext4 /dev/sda rw
 23 22 0:22 / /home rw,relatime shared:1 - nfs4 server:/home rw

@@ -151,3 +151,28 @@ def test_the_numbers_are_those_of_the_kernels_headers(machine):
         "mount_setattr": confine._MOUNT_SETATTR,
     }  # fmt: skip
     assert {name: int(known[name]) for name in calls} == calls
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hard", "said"),
+    [("|/usr/bin/handler %p", 0, True), ("|/x", 1, False), ("core", 0, False)],
+)
+def test_a_crash_that_another_program_gets_is_said(pattern, hard, said, monkeypatch, tmp_path):
+    (tmp_path / "core_pattern").write_text(pattern)
+    monkeypatch.setattr(confine, "_CRASHES", tmp_path / "core_pattern")
+    monkeypatch.setattr(confine.resource, "getrlimit", lambda _: (0, hard))
+    assert any("core_pattern" in limit for limit in confine.limits()) is said
+
+
+def test_a_crash_starts_no_program(tmp_path):
+    (tmp_path / "core_pattern").write_text("|/usr/bin/handler")
+    script = (
+        "import resource\nfrom pathlib import Path\n"
+        f"confine._CRASHES = Path({str(tmp_path / 'core_pattern')!r})\n"
+        "confine.confine(privileged=False)\n"
+        "try: resource.setrlimit(resource.RLIMIT_CORE, (2, 2))\n"
+        "except (OSError, ValueError): print(resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    code = f"from app.run import confine\n{script}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(1, 1)\n"

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_the_most_exact_listener_serves(to, inodes):
 def test_to_no_address_goes_to_whoever_has_the_port():
     assert helpers.serving([row("127.0.0.1", 80, 1)], ("0.0.0.0", 80)) == {1}
     assert helpers.serving([row("127.0.0.1", 80, 1)], ("127.0.0.2", 80)) == set()
+
+
+def test_a_path_is_ours_where_it_is_the_same_file(tmp_path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        raw = struct.pack("=H", socket.AF_UNIX) + bytes(tmp_path / "s") + b"\0"
+        assert helpers.whole_name(raw, str(tmp_path / "s"), os.getpid()) == str(tmp_path / "s")
+        other = helpers.whole_name(raw, str(tmp_path / "another"), os.getpid())
+    assert other == f"{tmp_path / 'another'} of its own root"
+    assert helpers.whole_name(b"\1\0\0x", "@x", os.getpid()) == "@x"
 
 
 def test_a_name_is_meant_as_its_process_has_it():

@@ -47,3 +47,14 @@ def test_an_address_is_local_by_its_route_and_not_by_what_may_be_bound():
 def test_a_socket_without_options_of_its_own_is_not_bound():
     with socket.socket(socket.AF_UNIX) as sock:
         assert not route.is_bound(sock)
+
+
+def test_an_interface_that_is_gone_lets_nothing_out(monkeypatch, tmp_path):
+    gone, there = tmp_path / "veth0", tmp_path / "eth0"
+    gone.mkdir()
+    (gone / "route_localnet").symlink_to(tmp_path / "none")
+    monkeypatch.setattr(route, "_INTERFACES", tmp_path)
+    assert not route.may_lead_on("127.0.0.1")
+    there.mkdir()
+    (there / "route_localnet").write_text("1\n")
+    assert route.may_lead_on("127.0.0.1")

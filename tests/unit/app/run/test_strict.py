@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.run import asked, seccomp
+from app.run import asked, seccomp, strict
 from app.run import interception as i
 from app.run.interception import Passed, Target
 from app.run.strict import Strict
@@ -261,3 +261,29 @@ def test_what_cannot_be_read_is_noted_whatever_the_reason(monkeypatch):
     monkeypatch.setattr(asked, "read", fails)
     said, ways = noted("socket.socket().connect_ex(('127.0.0.1', 9)); print('tried')")
     assert (said, {why for why, _ in ways}) == ("tried", {i.UNREADABLE})
+
+
+def test_who_lives_and_is_not_the_commands_own_is_so_by_no_name(monkeypatch, tmp_path):
+    """A name may be bound in another network, too."""
+    monkeypatch.setattr("app.run.helpers.Own.has_name", lambda *_: True)
+    name = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as peer:
+        server.bind(name)
+        server.listen()
+        peer.connect(name)
+        with watched("pass") as (one, found):
+            found._unix_peer(one.process.pid, name, peer)
+            assert [passed.why for passed in found.passed] == [i.LOCAL]
+
+
+@pytest.mark.parametrize(
+    ("family", "to", "own"),
+    [(2, "127.0.0.9", "127.0.0.1"), (10, "::1", "::1"), (10, "127.0.0.9", "::ffff:127.0.0.1")],
+)
+def test_a_look_for_the_way_gets_the_address_and_no_peer(family, to, own):
+    with socket.socket(family, socket.SOCK_DGRAM) as looks:
+        for _ in range(2):
+            assert strict._look_for_the_way(looks, to) == 0
+        assert looks.getsockname()[0] == own
+        with pytest.raises(OSError):
+            looks.send(b"x")
