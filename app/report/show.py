@@ -200,15 +200,6 @@ def _sections(report: Report) -> Iterator[Section]:
     )
     yield from kept_sections(report)
     yield Section(
-        "Profiles that are not in use",
-        "profile,that is",
-        [
-            (p.profile, ORIGINS[p.paper.origin])
-            for p in report.profiles
-            if p.paper and p.paper.origin in ORIGINS
-        ],
-    )
-    yield Section(
         "What profiles do not state",
         "profile,lacks,that is",
         [(p.profile, *asked) for p in report.profiles if p.paper for asked in p.paper.asked],

@@ -1,14 +1,25 @@
-"""The sections of a report on what of captures is not as it was sent, and on known values in it.
+"""The sections of a report on what of captures is not as it was sent, on known values in it, and
+on the profiles that it is read by.
 Called by `app.report.show`.
 """
 
 from collections.abc import Iterator
 
 from app.report.build import Report
+from app.report.papers import ORIGINS
 from app.report.tables import Section
 
 
 def kept_sections(report: Report) -> Iterator[Section]:
+    yield Section(
+        "Profiles that are not in use",
+        "profile,that is",
+        [
+            (p.profile, ORIGINS[p.paper.origin])
+            for p in report.profiles
+            if p.paper and p.paper.origin in ORIGINS
+        ],
+    )
     yield Section(
         "Fields that were masked, or kept by the profile's word",
         "profile,endpoint,field,how,requests,why",
