@@ -6,11 +6,16 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.reporting import encodable, told
 
 # Marker of tests that need more than this machine's Python, and what runs them.
 ON_REQUEST = {"compose": "make compose-test", "e2e": "make e2e"}
+
+# The machine that runs the tests is shared: a slow example says nothing.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session", autouse=True)

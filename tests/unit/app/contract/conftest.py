@@ -1,5 +1,4 @@
 from hypothesis import settings
 
-# The machine that runs the tests is shared: a slow example says nothing.
-settings.register_profile("contract", deadline=None, max_examples=60)
+settings.register_profile("contract", settings.get_profile("shared"), max_examples=60)
 settings.load_profile("contract")
