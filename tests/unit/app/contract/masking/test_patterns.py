@@ -72,3 +72,10 @@ def test_what_else_stands_in_a_text_is_told_apart() -> None:
     assert searches.maybe(b"lic=a") and not searches.maybe_else(b"lic=a")
     assert searches.maybe(b"a 1234") and searches.maybe_else(b"a 1234")
     assert not searches.maybe(b"a") and not searches.maybe_else(b"a")
+
+
+@pytest.mark.parametrize("names", [1, 100, 1000])
+def test_a_search_has_room_for_its_automaton(names: int) -> None:
+    """Without it a search goes on, letter by letter; nothing but its time would tell."""
+    search = Searches([f"name_{n}" for n in range(names)])._given
+    assert search.options.max_mem >= 300 * search.programsize
