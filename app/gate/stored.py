@@ -5,10 +5,11 @@ no period: one that is asked for is read of its captures. Pace and examples are 
 newest captures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app.client.source import Source, captures
@@ -57,16 +58,14 @@ def behaviour(
     asked = scope_of(rows, profile, version, since_ns)
     decoders = source.decoders()
     if since_ns is not None:
-        words, unsaid = ClassWords.of_inventory(rows), Sight()
-        records, older = _records(source, asked, MOST, unsaid)
-        found = of_records(records, decoders, words)
-        if older:
+        words, unread = ClassWords.of_inventory(rows), _Unread()
+        found = of_records(_records(source, asked, MOST, unread), decoders, words)
+        if unread.older:
             found.notes.append(f"of this time the newest {MOST} captures alone were read")
-        note_unsaid(found, unsaid.count)
+        note_unsaid(found, unread.unsaid)
         return found
     found = _of_rows(rows, report, asked)
-    records, _ = _records(source, asked, SAMPLE, Sight())
-    _add_sample(found, of_records(records, decoders))
+    _add_sample(found, of_records(_records(source, asked, SAMPLE, _Unread()), decoders))
     return found
 
 
@@ -93,26 +92,38 @@ def versions(source: Source) -> dict[str, list[str]]:
     }
 
 
+class _Unread(Struct):
+    """`older`: captures beyond the limit; `unsaid`: those that may be of the version, and do not
+    say so."""
+
+    older: bool = False
+    unsaid: int = 0
+
+
 def _records(
-    source: Source, asked: VersionScope, limit: int, unsaid: Sight
-) -> tuple[list[CaptureRecord], bool]:
-    """The newest captures of the version, and of what names no version among as many of all; True
-    if there are older ones. Counts in `unsaid` what may be of the version, and does not say so."""
+    source: Source, asked: VersionScope, limit: int, unread: _Unread
+) -> Iterator[CaptureRecord]:
+    """The newest captures of the version, and of what names no version among as many of all."""
     query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
-    found = [*map(decode, captures(source, query, limit + 1))]
-    older = len(found) > limit
-    del found[limit:]
+    yield from _newest(source, query, limit, unread)
     if asked.version is not None:
-        of_all = [*map(decode, captures(source, replace(query, version=None), limit + 1))]
-        older = older or len(of_all) > limit
-        for record in of_all[:limit]:
+        for record in _newest(source, replace(query, version=None), limit, unread):
             if record.product_version or record.kind == "log":
                 continue
             if asked.covers(key_of(record), ""):
-                found.append(record)
+                yield record
             else:
-                unsaid.add(1, record.time_ns, record.time_ns)
-    return found, older
+                unread.unsaid += 1
+
+
+def _newest(
+    source: Source, query: CaptureQuery, limit: int, unread: _Unread
+) -> Iterator[CaptureRecord]:
+    for number, line in enumerate(captures(source, query, limit + 1)):
+        if number == limit:
+            unread.older = True
+            return
+        yield decode(line)
 
 
 def note_unsaid(found: Behaviour, number: int) -> None:
