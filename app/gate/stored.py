@@ -65,7 +65,7 @@ def behaviour(
         note_unsaid(found, unread.unsaid)
         return found
     found = _of_rows(rows, report, asked)
-    _add_sample(found, of_records(_records(source, asked, SAMPLE, _Unread()), decoders))
+    _add_sample(found, of_records(_records(source, asked, SAMPLE, _Unread()), decoders), asked)
     return found
 
 
@@ -225,8 +225,15 @@ def _lines(report: Report) -> Iterable[EndpointLine]:
     )  # fmt: skip
 
 
-def _add_sample(found: Behaviour, sample: Behaviour) -> None:
-    """Adds what sums do not know: how long one sender waits, and the ids of captures."""
+def _add_sample(found: Behaviour, sample: Behaviour, asked: VersionScope) -> None:
+    """Adds what sums do not know: how long one sender waits, the ids of captures, and requests of
+    one version that were not read, to endpoints where some are."""
+    for key, endpoint in sample.endpoints.items():
+        unread = endpoint.sight.count - endpoint.read
+        if unread and asked.version is not None and key in asked.versioned:
+            sight = replace(endpoint.sight, count=unread)
+            found.endpoint(key).sight.merge(sight)
+            _count(found, key[0], sight)
     for host, sight in sample.hosts.items():
         if host in found.hosts:
             found.hosts[host].example = sight.example

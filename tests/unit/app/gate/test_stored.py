@@ -91,6 +91,11 @@ ODD = {
         exchange(23, host="b.example", product_version=NEW),
     ],
     "no route": [exchange(20, rule="", route="", path="/a/7;x=1")],
+    "unread requests of a version": [
+        exchange(20, kind="failed", product_version=NEW, host="b.example"),
+        exchange(21, product_version=OLD, host="b.example"),
+        exchange(22, action="pass", product_version=NEW),
+    ],
     "failed": [exchange(20, kind="failed", reason="bad_request")],
 }
 
