@@ -265,7 +265,7 @@ MADE_UP = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, derandomize=True)
 @given(st.lists(MADE_UP, min_size=1, max_size=12), st.sampled_from((None, "1")), st.integers(1, 4))
 def test_whatever_was_captured_is_kept_once_it_is_frozen(
     tmp_path_factory: pytest.TempPathFactory,
