@@ -121,7 +121,9 @@ def _endpoint(
     return ContractEndpoint(
         host=host, method=method, route=route, every=_every(*seen.pace),
         fields=fields if seen.read else None,
-        events=names[:EVENTS - 1] + [OTHER] * (OTHER in seen.events or len(names) >= EVENTS),
+        events=sorted(
+            names[:EVENTS - 1] + [OTHER] * (OTHER in seen.events or len(names) >= EVENTS)
+        ),
     )  # fmt: skip
 
 
