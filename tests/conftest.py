@@ -6,15 +6,16 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.reporting import encodable, told
 
 # Marker of tests that need more than this machine's Python, and what runs them.
 ON_REQUEST = {"compose": "make compose-test", "e2e": "make e2e"}
 
-# The machine that runs the tests is shared: a slow example says nothing.
-settings.register_profile("shared", deadline=None)
+# The machine that runs the tests is shared: a slow example says nothing, nor does a slow choice.
+slow = [HealthCheck.too_slow]
+settings.register_profile("shared", deadline=None, suppress_health_check=slow)
 settings.load_profile("shared")
 
 

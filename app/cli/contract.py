@@ -1,5 +1,6 @@
 """Commands `telemock contract …`: freeze, check and diff."""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 commands = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None)
 
 _REQUIRED_FROM = 30  # see app.gate.freeze
+_FEWER = "name rules' routes in the profile, such as /v1/{id}, so that endpoints are few"
 _NAMED = 12  # profiles or versions that a hint names
 
 _AsMarkdown = Annotated[bool, typer.Option("--markdown", help="For a ticket.")]
@@ -59,8 +61,7 @@ def freeze(
     text = written(frozen.contract, head)
     if len(text) > FILE_CAP:
         raise Failure(
-            f"the contract would have {len(text)} bytes, the limit is {FILE_CAP}\n\n"
-            "hint: name rules' routes in the profile, such as /v1/{id}, so that endpoints are few"
+            f"the contract would have {len(text)} bytes, the limit is {FILE_CAP}\n\nhint: {_FEWER}"
         )
     if output is None:
         typer.echo(text, nl=False)
@@ -112,7 +113,7 @@ def check(
     from app.escape import as_json as json_of
     from app.gate import show
     from app.gate.check import check as checked
-    from app.gate.check import declared, left_open, unchecked
+    from app.gate.check import declared, kept, left_open, unchecked
     from app.gate.junit import junit
     from app.gate.live import watch as watched
     from app.gate.result import Checked
@@ -145,7 +146,8 @@ def check(
             raise _nothing(versions(source), of, version, "nothing was checked")
     found = Checked(
         file=str(file), profile=of, of=f"{of} {version}".rstrip(), captures=seen.captures,
-        planned=[one.key for one in contract.endpoints], violations=violations,
+        planned=[one.key for one in contract.endpoints], kept=kept(contract, seen, violations),
+        violations=violations,
         doubts=left_open(contract, seen), unchecked=[*unchecked(contract, seen), *seen.notes],
         declared=declared(contract, seen), coverage=report.coverage,
     )  # fmt: skip
@@ -184,7 +186,7 @@ def diff(
     from app.gate.diff import markdown, text
     from app.settings import load
 
-    files = {name: _read(Path(name))[0] for name in (one, other) if Path(name).exists()}
+    files = {name: _read(Path(name))[0] for name in (one, other) if os.path.lexists(name)}
     if not files:
         raise typer.BadParameter(
             f"{one!r} and {other!r} are no files: name one; `telemock diff` compares two versions"
@@ -215,6 +217,8 @@ def _read(file: Path) -> "tuple[Contract, str]":
 def _frozen(
     source: "Source", profile: str, version: str, required_from: int
 ) -> tuple["Frozen", list[str]]:
+    from pydantic import ValidationError
+
     from app.escape import plain
     from app.gate.freeze import freeze, head
     from app.gate.stored import behaviour, versions
@@ -235,7 +239,15 @@ def _frozen(
     report = source.report(Scope(profile=profile))
     seen = behaviour(source, report, profile, version or None)
     paper = next((part.paper for part in report.profiles if part.profile == profile), None)
-    frozen = freeze(profile, version or None, seen, required_from, paper)
+    try:
+        frozen = freeze(profile, version or None, seen, required_from, paper)
+    except ValidationError as e:  # whatever a sender calls itself, or of very many endpoints
+        first, of = e.errors(include_url=False)[0], plain(f"{profile} {version}".rstrip())
+        at = str(first["loc"][0])
+        hint = _FEWER if at == "endpoints" else "--profile and --version name another"
+        raise Failure(
+            f"{of} is too much for a contract: {at}: {first['msg']}\n\nhint: {hint}"
+        ) from None
     return frozen, head(frozen, seen, report, required_from)
 
 

@@ -46,7 +46,10 @@ def write_to(path: Path, pieces: Iterable[bytes], mode: int = PRIVATE) -> None:
         with path.open("wb") as file:
             file.writelines(pieces)
     else:
-        write_whole(path.resolve(), pieces, mode)
+        try:
+            write_whole(path.resolve(), pieces, mode)
+        except OSError as e:
+            raise OSError(e.errno, e.strerror, str(path)) from None  # not the temporary file
 
 
 def private(path: str, flags: int) -> int:

@@ -21,6 +21,11 @@ SENT_PARTS = ("request", "message", "record")
 NAMELESS = "(no name)"  # stands for the host of a connection that named none
 
 
+def host_of(name: str) -> str:
+    """A host in the one spelling that contracts have, whichever the client used."""
+    return name.lower().rstrip(".") or NAMELESS
+
+
 class Sight(msgspec.Struct):
     """A number of captures. `example` is the id of one, "" where none is known."""
 
@@ -100,7 +105,7 @@ class Behaviour(msgspec.Struct):
         if record.kind == "log":
             return
         one = Sight(1, record.time_ns, record.time_ns, short_id(record.id))
-        host = record.host or NAMELESS
+        host = host_of(record.host)
         self.captures += 1
         self.versions.add(record.product_version)
         self.hosts.setdefault(host, Sight()).merge(one)

@@ -26,10 +26,10 @@ def check(contract: Contract, seen: Behaviour) -> list[Violation]:
     plans = {one.key: one for one in contract.endpoints}
     found = [
         _violation("unplanned_host", (host, "", ""), sight, "the contract does not name this host")
-        for host, sight in sorted(seen.hosts.items()) if not _named(host, contract.hosts)
+        for host, sight in sorted(seen.hosts.items()) if not names_of(host, contract.hosts)
     ]  # fmt: skip
     for key, endpoint in sorted(seen.endpoints.items()):
-        if not _named(key[0], contract.hosts):
+        if not names_of(key[0], contract.hosts):
             continue  # said above
         if (plan := _plan(key, plans, contract.hosts)) is None:
             says = "the contract does not name this endpoint"
@@ -68,13 +68,28 @@ def left_open(contract: Contract, seen: Behaviour) -> list[str]:
     """Sentences on what the contract leaves open."""
     fields = [field for one in contract.endpoints for field in (one.fields or {}).values()]
     few = sum(field.presence == "few" for field in fields)
+    unjudged = sum(one.fields is None for one in contract.endpoints)
+    any_event = sum(OTHER in one.events for one in contract.endpoints)
     plans = {one.key: one for one in contract.endpoints}
     called = {plan.key for key in seen.endpoints if (plan := _plan(key, plans, contract.hosts))}
     told = [
         (len(plans.keys() - called), "planned endpoint", "not seen"),
         (few, "field", "in all requests of too few to be required (presence: few)"),
+        (unjudged, "endpoint", "planned without `fields`, which are not judged"),
+        (any_event, "endpoint", f"planned with any events: {OTHER}"),
     ]
     return _sentences(told)
+
+
+def kept(contract: Contract, seen: Behaviour, found: Iterable[Violation]) -> list[Endpoint]:
+    """The planned endpoints that were called, and with nothing but what is planned."""
+    plans = {one.key: one for one in contract.endpoints}
+    broken = {(one.host, one.method, one.endpoint) for one in found}
+    called: dict[Endpoint, bool] = {}
+    for key in seen.endpoints:
+        if plan := _plan(key, plans, contract.hosts):
+            called[plan.key] = called.get(plan.key, True) and key not in broken
+    return [key for key in plans if called.get(key)]
 
 
 def _sentences(told: Iterable[tuple[int, str, str]]) -> list[str]:
@@ -109,18 +124,17 @@ def declared(contract: Contract, seen: Behaviour) -> str:
     )
 
 
-def _named(host: str, planned: Collection[str]) -> list[str]:
-    """The contract's names for this host, the exact one first."""
-    host = host.lower().rstrip(".")
-    suffixes = [name for name in planned if name.startswith(".") and host.endswith(name)]
-    return [host, *suffixes] if host in planned else suffixes
+def names_of(host: str, planned: Collection[str]) -> list[str]:
+    """The contract's names for this host, the narrowest first."""
+    found = {name for name in planned if name == host or (name[0] == "." and host.endswith(name))}
+    return sorted(found, key=len, reverse=True)
 
 
 def _plan(
     key: Endpoint, plans: Mapping[Endpoint, ContractEndpoint], hosts: Collection[str]
 ) -> ContractEndpoint | None:
     host, method, route = key
-    found = (plans.get((name, method, route)) for name in _named(host, hosts))
+    found = (plans.get((name, method, route)) for name in names_of(host, hosts))
     return next(filter(None, found), None)
 
 

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.contract.classes import NAMES
 from app.profiles.about import Every
@@ -22,6 +31,9 @@ from app.store.inventory import PATH, TYPES
 
 ENDPOINTS, FIELDS, EVENTS = 2_000, 4_000, 200  # of a file, of an endpoint, of an endpoint
 _PARTS = ("query.", "header.", "path.", "body")
+_LONGEST = 12 * PATH  # a character of a path that is no text is kept as `\\xed\\xa0\\x80`
+_WRITTEN = object()  # the context of what people write
+_LONGEST_KEY = 800  # characters of a key in one line; YAML's readers take 1,024
 
 
 def _one_of(values: Sequence[str], what: str) -> AfterValidator:
@@ -96,10 +108,20 @@ class ContractEndpoint(Model):
     def key(self) -> Endpoint:
         return self.host, self.method, self.route
 
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _given(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.context is _WRITTEN:
+            raise wrong(
+                "`fields` without any would leave them open",
+                "write `fields: {}` where none is planned; leave it out where none is to be judged",
+            )
+        return value
+
     @model_validator(mode="after")
     def _named(self) -> Self:
         for path in self.fields or ():
-            if not path.startswith(_PARTS) or len(path) > PATH:
+            if not path.startswith(_PARTS) or len(path) > _LONGEST:
                 raise wrong(
                     f"{shown(path)} is not the path of a field",
                     "write it as `telemock fields` prints it, such as query.v or body.a.b",
@@ -178,7 +200,7 @@ def valid(label: str, written: Any) -> Contract:
         )
         raise ProfileError([problem])
     try:
-        return Contract.model_validate(written)
+        return Contract.model_validate(written, context=_WRITTEN)
     except ValidationError as e:
         raise ProfileError(from_pydantic(label, written, e, _keys())) from None
 
@@ -197,6 +219,11 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def check_simple_key(self) -> bool:
+        """In the file an escape is up to ten times as long as its character."""
+        text = getattr(self.event, "value", None) or ""
+        return super().check_simple_key() and len(ascii(text)) <= _LONGEST_KEY
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

@@ -23,7 +23,7 @@ from app.gate.contract_file import (
 )
 from app.profiles.schema import HostName
 from app.report.build import Report
-from app.report.coverage import listed
+from app.report.coverage import count, listed
 from app.report.documented import Declared, compared, no_list, unseen
 from app.report.papers import Paper
 from app.store import OTHER
@@ -68,6 +68,9 @@ def freeze(
             except ValidationError as e:
                 why = e.errors(include_url=False)[0]["msg"] if key[1] else "it is no HTTP"
                 left_out.append(f"endpoint {plain(' '.join(key))}: {plain(why)}")
+    unlisted = sum(sight.unlisted for sight in seen.endpoints.values())
+    if unlisted:
+        left_out.append(f"{count(unlisted, 'field', 'fields')} over the limits of what is listed")
     contract = Contract(
         contract=1, profile=profile, version=version, hosts=hosts, endpoints=endpoints,
         documented_unseen=list(map(unseen, said.unseen)) if said else [],
@@ -111,23 +114,27 @@ def _endpoint(
     documented = dict.fromkeys((one.field for one in said.seen), True) if said else {}
     documented |= dict.fromkeys(said.undocumented, False) if said else {}
     fields = {
-        path: _field(field, seen, required_from, documented.get(path))
+        path: _field(path, field, seen, required_from, documented.get(path))
         for path, field in seen.fields.items()
     }
     names = sorted(set(seen.events) - {OTHER})
     return ContractEndpoint(
         host=host, method=method, route=route, every=_every(*seen.pace),
         fields=fields if seen.read else None,
-        events=names[:EVENTS - 1] + [OTHER] * (OTHER in seen.events or len(names) >= EVENTS),
+        events=sorted(
+            names[:EVENTS - 1] + [OTHER] * (OTHER in seen.events or len(names) >= EVENTS)
+        ),
     )  # fmt: skip
 
 
 def _field(
-    seen: FieldSight, of: EndpointSight, required_from: int, documented: bool | None
+    path: str, seen: FieldSight, of: EndpointSight, required_from: int, documented: bool | None
 ) -> ContractField:
     """A request that was not kept whole may have carried the field."""
-    whole = of.read - of.partly
-    has_all = seen.requests >= whole
+    has_all = seen.requests >= of.read
+    whole = of.read if has_all else of.read - of.partly
+    if not has_all and seen.requests >= whole:
+        has_all = all(path in paths for paths in of.alike or of.samples)
     rate = min(0.99, max(0.01, round(seen.requests / of.read, 2)))
     return ContractField(
         types=sorted({kind.type for kind in seen.kinds}),

@@ -65,14 +65,16 @@ class Violation(msgspec.Struct, kw_only=True, frozen=True):
 class Checked(msgspec.Struct, kw_only=True):
     """`file` is the contract's; `of` says whose captures were checked, `captures` how many;
     `unchecked` what could not be checked, so that a check without a violation proves nothing of it,
-    `doubts` what else could not be told, `declared` what of it the vendor documents. `gate`: the
-    sentence of one, whose gaps are among the violations; "" for a check, with its `coverage`."""
+    `doubts` what else could not be told, `kept` the planned endpoints that were called, without a
+    violation (None: not told), `declared` what of it the vendor documents. `gate`: the sentence of
+    one, whose gaps are among the violations; "" for a check, with its `coverage`."""
 
     file: str
     profile: str = ""
     of: str = ""
     captures: int = 0
     planned: list[tuple[str, str, str]]  # host, method, route
+    kept: list[tuple[str, str, str]] | None = None
     violations: list[Violation]
     doubts: list[str]
     unchecked: list[str] = []

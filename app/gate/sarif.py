@@ -11,6 +11,7 @@ from urllib.parse import quote
 import yaml
 
 from app.escape import as_json, plain
+from app.gate.check import names_of
 from app.gate.result import GATE_KINDS, KINDS, Checked, Violation
 from app.version import VERSION
 
@@ -61,7 +62,13 @@ def sarif(found: Checked, contract: str = "") -> str:
 def _result(one: Violation, file: str, lines: Lines, rules: Sequence[str]) -> Mapping[str, Any]:
     says = f"{one.where}: {one.says} ({one.times})"
     key = (one.host, one.method, one.endpoint)
-    line = next((lines[k] for k in ((*key, one.field), key, (one.host,)) if k in lines), 1)
+    names = names_of(one.host, [k[0] for k in lines if len(k) == 1])
+    places = (
+        (*of, one.field)[:length]
+        for length in (4, 3, 1)
+        for of in ((name, one.method, one.endpoint) for name in names)
+    )
+    line = next((lines[k] for k in places if k in lines), 1)
     identity = "\0".join((one.kind, *key, one.field)).encode("utf-8", "backslashreplace")
     return {
         "ruleId": one.kind,

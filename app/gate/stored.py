@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app.client.source import Source, captures
@@ -16,12 +17,12 @@ from app.contract.classes import SAYS_PERSON, SAYS_PROFILE
 from app.contract.instant import instant
 from app.contract.record import CaptureRecord, decode
 from app.gate.behaviour import (
-    NAMELESS,
     SENT_PARTS,
     Behaviour,
     FieldKind,
     FieldSight,
     Sight,
+    host_of,
     of_records,
 )
 from app.gate.contract_file import Endpoint
@@ -57,14 +58,14 @@ def behaviour(
     asked = scope_of(rows, profile, version, since_ns)
     decoders = source.decoders()
     if since_ns is not None:
-        words, unsaid = ClassWords.of_inventory(rows), Sight()
-        found = of_records(_records(source, asked, MOST, unsaid), decoders, words)
-        if found.captures >= MOST:
-            found.notes.append(f"of this time the newest {found.captures} captures alone were read")
-        _note_unsaid(found, unsaid.count)
+        words, unread = ClassWords.of_inventory(rows), _Unread()
+        found = of_records(_records(source, asked, MOST, unread), decoders, words)
+        if unread.older:
+            found.notes.append(f"of this time the newest {MOST} captures alone were read")
+        note_unsaid(found, unread.unsaid)
         return found
     found = _of_rows(rows, report, asked)
-    _add_sample(found, of_records(_records(source, asked, SAMPLE, Sight()), decoders))
+    _add_sample(found, of_records(_records(source, asked, SAMPLE, _Unread()), decoders), asked)
     return found
 
 
@@ -79,34 +80,53 @@ def scope_of(
 def versions(source: Source) -> dict[str, list[str]]:
     """Profiles of which something was captured, each with its versions by their numbers."""
     found: dict[str, set[str]] = {}
-    for row in source.fields(Scope()):
-        if row.profile:
-            found.setdefault(row.profile, set()).add(row.version)
+    # What was passed on unread is in the report alone, what its sums have forgotten in the fields.
+    named = [(row.profile, row.version) for row in source.fields(Scope())]
+    named += [(one.profile, one.version) for one in source.report(Scope()).versions]
+    for profile, version in named:
+        if profile:
+            found.setdefault(profile, set()).add(version)
     return {
         profile: sorted(of - {"", OTHER}, key=lambda v: (version_number(v), v))
         for profile, of in sorted(found.items())
     }
 
 
+class _Unread(Struct):
+    """`older`: captures beyond the limit; `unsaid`: those that may be of the version, and do not
+    say so."""
+
+    older: bool = False
+    unsaid: int = 0
+
+
 def _records(
-    source: Source, asked: VersionScope, limit: int, unsaid: Sight
+    source: Source, asked: VersionScope, limit: int, unread: _Unread
 ) -> Iterator[CaptureRecord]:
-    """The newest captures of the version, and as many of what names no version. Counts in `unsaid`
-    what may be of the version, and does not say so."""
+    """The newest captures of the version, and of what names no version among as many of all."""
     query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns, version=asked.version)
-    yield from map(decode, captures(source, query, limit))
+    yield from _newest(source, query, limit, unread)
     if asked.version is not None:
-        query = CaptureQuery(profile=asked.profile, since_ns=asked.since_ns)
-        for record in map(decode, captures(source, query, limit)):
+        for record in _newest(source, replace(query, version=None), limit, unread):
             if record.product_version or record.kind == "log":
                 continue
             if asked.covers(key_of(record), ""):
                 yield record
             else:
-                unsaid.add(1, record.time_ns, record.time_ns)
+                unread.unsaid += 1
 
 
-def _note_unsaid(found: Behaviour, number: int) -> None:
+def _newest(
+    source: Source, query: CaptureQuery, limit: int, unread: _Unread
+) -> Iterator[CaptureRecord]:
+    for number, line in enumerate(captures(source, query, limit + 1)):
+        if number == limit:
+            unread.older = True
+            return
+        yield decode(line)
+
+
+def note_unsaid(found: Behaviour, number: int) -> None:
     if number:
         found.notes.append(
             f"{count(number, 'request', 'requests')} named no version, to endpoints where others "
@@ -116,23 +136,24 @@ def _note_unsaid(found: Behaviour, number: int) -> None:
 
 def key_of(record: CaptureRecord) -> Endpoint:
     method = record.request.method if record.request else ""
-    return record.host or NAMELESS, method, route_of(record)
+    return host_of(record.host), method, route_of(record)
 
 
 def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> Behaviour:
     found = Behaviour()
-    requests: dict[Endpoint, dict[str, int]] = {}
-    carrying: dict[tuple[Endpoint, str], dict[str, int]] = {}
-    unsaid: dict[tuple[Endpoint, str], int] = {}
+    # By how its host is spelled, and by version.
+    requests: dict[Endpoint, dict[tuple[str, str], int]] = {}
+    carrying: dict[tuple[Endpoint, str], dict[tuple[str, str], int]] = {}
+    unsaid: dict[tuple[Endpoint, tuple[str, str]], int] = {}
     for row in rows:
-        key = _key(row)
+        key, row_of = _key(row), (row.host, row.version)
         if not asked.covers(key, row.version):
             if row.version in ("", OTHER):
-                unsaid[key, row.version] = row.requests
+                unsaid[key, row_of] = row.requests
             continue
         endpoint = found.endpoint(key)
         found.versions.add(row.version)
-        requests.setdefault(key, {})[row.version] = row.requests
+        requests.setdefault(key, {})[row_of] = row.requests
         if row.path == OTHER:
             endpoint.unlisted += row.count
             continue
@@ -144,19 +165,21 @@ def _of_rows(rows: Iterable[FieldRow], report: Report, asked: VersionScope) -> B
             endpoint.fields[row.path].said = row.class_
         of = carrying.setdefault((key, row.path), {})
         # One request may hold two kinds under one path, and so count twice.
-        of[row.version] = min(row.requests, of.get(row.version, 0) + row.count)
-    for key, by_version in requests.items():
-        found.endpoints[key].read = sum(by_version.values())
-    for (key, path), by_version in carrying.items():
-        found.endpoints[key].fields[path].requests = sum(by_version.values())
-    _note_unsaid(found, sum(unsaid.values()))
+        of[row_of] = min(row.requests, of.get(row_of, 0) + row.count)
+    for key, read in requests.items():
+        found.endpoints[key].read = sum(read.values())
+    for (key, path), carry in carrying.items():
+        found.endpoints[key].fields[path].requests = sum(carry.values())
+    named = {one.version for one in report.versions}  # of what was passed on unread, too
+    found.versions |= named if asked.version is None else named & {asked.version}
+    note_unsaid(found, sum(unsaid.values()))
     _add_counts(found, report, asked)
     for part in report.withheld:
-        key = (part.host or NAMELESS, part.method, part.endpoint)
+        key = (host_of(part.host), part.method, part.endpoint)
         if part.part in SENT_PARTS and key in found.endpoints:
             found.endpoints[key].partly += part.count
     for line in report.events:
-        key = (line.host or NAMELESS, line.method, line.endpoint)
+        key = (host_of(line.host), line.method, line.endpoint)
         of_version = any(asked.covers(key, v) for v in line.versions or [""])
         if line.event and key in found.endpoints and of_version:
             sight = found.endpoints[key].events.setdefault(line.event, Sight())
@@ -170,7 +193,7 @@ def _add_counts(found: Behaviour, report: Report, asked: VersionScope) -> None:
     by_fields = asked.versioned if asked.version is not None else frozenset[Endpoint]()
     counted = set()
     for line in _lines(report):
-        key = (line.host or NAMELESS, line.method, line.endpoint)
+        key = (host_of(line.host), line.method, line.endpoint)
         if key in by_fields:
             continue
         sight = Sight(line.count, instant(line.first_seen), instant(line.last_seen))
@@ -202,8 +225,15 @@ def _lines(report: Report) -> Iterable[EndpointLine]:
     )  # fmt: skip
 
 
-def _add_sample(found: Behaviour, sample: Behaviour) -> None:
-    """Adds what sums do not know: how long one sender waits, and the ids of captures."""
+def _add_sample(found: Behaviour, sample: Behaviour, asked: VersionScope) -> None:
+    """Adds what sums do not know: how long one sender waits, the ids of captures, and requests of
+    one version that were not read, to endpoints where some are."""
+    for key, endpoint in sample.endpoints.items():
+        unread = endpoint.sight.count - endpoint.read
+        if unread and asked.version is not None and key in asked.versioned:
+            sight = replace(endpoint.sight, count=unread)
+            found.endpoint(key).sight.merge(sight)
+            _count(found, key[0], sight)
     for host, sight in sample.hosts.items():
         if host in found.hosts:
             found.hosts[host].example = sight.example
@@ -228,4 +258,4 @@ def _add_sample(found: Behaviour, sample: Behaviour) -> None:
 
 
 def _key(row: FieldRow) -> Endpoint:
-    return row.host or NAMELESS, row.method, row.route
+    return host_of(row.host), row.method, row.route

@@ -140,7 +140,6 @@ def test_diff_with_files_and_versions(telemock: Telemock, filled: SqliteStore) -
     assert telemock("contract", "diff", OLD, NEW).code == 2
 
 
-@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -156,13 +155,23 @@ def test_diff_with_files_and_versions(telemock: Telemock, filled: SqliteStore) -
         (("check", "p.yaml", "-o", "x"), 2, "--output beside none"),
         (("check", "p.yaml", "--watch", "1", "--since", "1d"), 2, "without --since"),
         (("diff", "p.yaml", "9"), 1, OLD),
+        (("diff", "p.yaml", "9" * 5_000), 1, OLD),
+        (("freeze", "--profile", "x" * 300), 1, "is too much for a contract: profile"),
+        ((*FREEZE[1:], "-o", "no/p.yaml"), 1, "no/p.yaml: No such file"),
     ],
 )
 def test_what_cannot_be_done(
-    telemock: Telemock, place: Path, arguments: tuple[str, ...], code: int, says: str
+    telemock: Telemock,
+    filled: SqliteStore,
+    place: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
 ) -> None:
     telemock(*FREEZE, "-o", "p.yaml")
     (place / "bad.yaml").write_text("contract: 1\nprofile: cribl\nhosts: 7\n")
+    if "x" * 300 in arguments:
+        filled.write(incoming(exchange(60, profile="x" * 300, product_version="")))
     done = telemock("contract", *arguments)
     assert done.code == code, done.err
     assert re.search(says, done.err.replace("\n", " ")), done.err
@@ -214,3 +223,15 @@ def test_requests_that_never_name_a_version_prove_nothing_of_one(
     assert "no version '9.9' of cribl was seen, so nothing was checked" in done.err
     if not more:
         assert telemock("contract", "check", "p.yaml", "--version", OLD).code == 0
+
+
+def test_what_was_only_passed_on_unread_is_frozen(
+    telemock: Telemock, store: SqliteStore, place: Path
+) -> None:
+    store.write(incoming(exchange(1, action="pass", product_version=NEW)))
+    done = telemock("contract", "freeze", "--version", NEW, "-o", "p.yaml")
+    assert done.code == 0, done.err
+    assert [one.fields for one in read(place / "p.yaml").endpoints] == [None]
+    done = telemock("contract", "check", "p.yaml", "--version", NEW)
+    assert done.code == 0, done.err + done.out
+    assert "1 endpoint was planned without `fields`, which are not judged" in done.out

@@ -103,6 +103,12 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     assert link.is_symlink() and [*tmp_path.iterdir()] == [link]
 
 
+def test_an_error_names_the_file_that_was_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        write_to(tmp_path / "no" / "file", [b"one"])
+    assert raised.value.filename == str(tmp_path / "no" / "file")
+
+
 def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     file, link = tmp_path / "file", tmp_path / "link"
     link.symlink_to(file)

@@ -7,7 +7,7 @@ import pytest
 
 from app.contract.record import Body, CaptureRecord
 from app.gate.behaviour import of_records
-from app.gate.check import check, left_open, unchecked
+from app.gate.check import check, kept, left_open, unchecked
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField
 from app.gate.result import KINDS, Kind, Violation
 from tests.records import SECOND, T0, exchange, spliced
@@ -195,3 +195,35 @@ def test_what_is_passed_unread_is_checked_by_no_field() -> None:
 
 def test_a_host_is_known_in_any_spelling() -> None:
     assert found([exchange(1, host="CDN.Cribl.io.", query=query())], contract()) == []
+
+
+def test_the_narrowest_name_plans_an_endpoint() -> None:
+    wide, narrow, exact = ".io", ".cribl.io", "cdn.cribl.io"
+    plans = [contract(host=host, fields=of).endpoints[0]
+             for host, of in ((wide, None), (narrow, FIELDS), (exact, {}))]  # fmt: skip
+    for order in (plans, plans[::-1]):
+        both = Contract(
+            contract=1, profile="cribl", hosts=[one.host for one in order], endpoints=order
+        )
+        assert {v.host for v in found(sent(), both)} == {exact}
+        assert found(sent(exchange(50, host="a.cribl.io")), both)[-1].host == exact
+        planted = exchange(50, host="a.cribl.io", query=query(("user", "me")))
+        assert "a.cribl.io" in {v.host for v in found([planted], both)}
+        assert found([exchange(50, host="b.io", query=query(("user", "me")))], both) == []
+
+
+def test_only_what_was_called_is_kept() -> None:
+    against = Contract(contract=1, profile="cribl", hosts=[".cribl.io"], endpoints=[
+        contract(host=".cribl.io", route=route).endpoints[0] for route in (ROUTE, "/never")
+    ])  # fmt: skip
+    for more, expected in (([], [(".cribl.io", "GET", ROUTE)]), ([exchange(9, query=[])], [])):
+        seen = of_records(sent(*more), lambda p, r: ())
+        assert kept(against, seen, check(against, seen)) == expected
+
+
+def test_what_is_planned_openly_is_said() -> None:
+    told = "; ".join(
+        left_open(contract(fields=None, events=["(other)"]), of_records((), lambda p, r: ()))
+    )
+    assert "1 endpoint was planned without `fields`, which are not judged" in told
+    assert "1 endpoint was planned with any events: (other)" in told

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField, read, written
+from app.gate.sarif import lines_of
 from app.profiles.problems import ProfileError
 from app.store.inventory import PATH
 
@@ -55,6 +56,25 @@ def test_that_the_vendor_has_no_list_is_read_back(file: Path) -> None:
     assert written(read(file)) == file.read_text()
 
 
+LONG = (
+    "😀" * 115,  # in escapes more than YAML's readers take for a key in one line
+    "a" * 40 + "😀" * 87,
+    '"\\\n' * 60,
+    "\\xed\\xa0\\x80" * (PATH - 6),  # as the store writes characters that are no text
+)
+
+
+@pytest.mark.parametrize("name", LONG, ids=range(len(LONG)))
+def test_a_name_of_many_escapes_is_read_back(file: Path, name: str) -> None:
+    fields = {f"query.{name}": ContractField(types=["string"], presence="few")}
+    one = ContractEndpoint(host="a.example", method="GET", route="/", fields=fields)
+    contract = Contract(contract=1, profile="p", hosts=["a.example"], endpoints=[one])
+    file.write_text(written(contract))
+    assert read(file) == contract
+    (line,) = [at for key, at in lines_of(file.read_text()).items() if len(key) == 4]
+    assert "query." in file.read_text().splitlines()[line - 1]
+
+
 @given(
     st.dictionaries(st.text(max_size=PATH - 6).map("query.".__add__), st.just(
         ContractField(types=["string"], presence="few")), max_size=5),
@@ -94,6 +114,8 @@ def test_any_name_that_a_client_sends_is_read_back(
         ("rate: 0.5", "rate: 7", "endpoints[0].fields.query.os.rate", "7", ""),
         ("identifier", "secrets", "endpoints[0].fields.query.v.classes[0]", "'secrets'",
          "write one of"),
+        (FILE[FILE.index("    fields:"):], "    fields:\n", "endpoints[0].fields",
+         "would leave them open", "write `fields: {}`"),
         ("60s", "often", "endpoints[0].every", "'often'", "60s"),
         ("contract: 1", "contract: 2", "contract", "2", "1"),
         ("documented_unseen:", "documented_none: nothing\ndocumented_unseen:", "",

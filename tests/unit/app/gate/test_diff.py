@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from app.gate.contract_file import Contract, ContractEndpoint, ContractField
 from app.gate.diff import diff, markdown, text
+from app.store.inventory import TYPES
 from tests.unit.app.gate.violating import EVIL
 
 HOST = "cdn.cribl.io"
@@ -98,3 +101,25 @@ def test_a_diff_for_people() -> None:
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown(hostile))
     children = {c.type for token in tokens for c in token.children or ()}
     assert children == {"text"} and sum(token.type == "td_open" for token in tokens) == 6
+
+
+FIELD = st.builds(
+    ContractField, types=st.lists(st.sampled_from(TYPES), min_size=1, max_size=2),
+    shapes=st.lists(st.sampled_from(("guid", "text")), max_size=1),
+    classes=st.lists(st.sampled_from(("secret", "usage")), max_size=1),
+    presence=st.sampled_from(("always", "few", "sometimes")),
+)  # fmt: skip
+SIDE = st.builds(
+    side, every=st.sampled_from((None, "60s", "1m", "4h")),
+    events=st.lists(st.sampled_from(("a", "b", "")), unique=True),
+    fields=st.none() | st.dictionaries(st.sampled_from(("query.a", "query.b")), FIELD),
+)  # fmt: skip
+
+
+@given(SIDE, SIDE)
+def test_a_diff_the_other_way_round_is_its_mirror(one: Contract, other: Contract) -> None:
+    turned = {"added": "gone", "gone": "added", "changed": "changed"}
+    assert told(one, one) == []
+    assert told(other, one) == [
+        (turned[kind], what, after, before) for kind, what, before, after in told(one, other)
+    ]

@@ -63,7 +63,7 @@ def test_what_no_contract_can_hold_is_said_and_is_a_violation() -> None:
     found = frozen(*records)
     assert found.contract.hosts == ["cdn.cribl.io", "other.example"]
     assert [said.partition(":")[0] for said in found.left_out] == [
-        "host E e", "endpoint cdn.cribl.io get\\n|x /telemetry/index.html",
+        "host e e", "endpoint cdn.cribl.io get\\n|x /telemetry/index.html",
     ]  # fmt: skip
     kinds = [v.kind for v in check(found.contract, of_records(records, lambda p, r: ()))]
     assert kinds == ["unplanned_host", "unplanned_endpoint"]
@@ -106,6 +106,34 @@ def test_a_vendor_without_a_list_is_told_in_the_contract() -> None:
     assert f"documented_none: {said}\n" in written(found)
     fields = [field for one in found.endpoints for field in (one.fields or {}).values()]
     assert fields and {field.documented for field in fields} == {None}
+
+
+@pytest.mark.parametrize(
+    ("whole", "cut", "presence"),
+    [
+        ([("v", "1")], [("v", "1"), ("x", "1")], "sometimes"),  # whole ones lack it
+        ([("x", "1")], [], "always"),  # the cut ones may have carried it
+        ([("x", "1")], [("x", "1")], "always"),
+        (None, [("x", "1")], "always"),
+        (None, [], None),
+    ],
+)
+def test_a_request_that_was_cut_makes_nothing_required(
+    whole: list[tuple[str, str]] | None, cut: list[tuple[str, str]], presence: str | None
+) -> None:
+    body = Body(text="x", size=9, truncated=True)
+    records = [exchange(n, query=cut, body=body) for n in range(6)]
+    records += [exchange(n, query=whole) for n in range(10, 14) if whole is not None]
+    found = frozen(*records, required_from=3)
+    fields = found.contract.endpoints[0].fields or {}
+    assert (fields["query.x"].presence if "query.x" in fields else None) == presence
+    assert check(found.contract, of_records(records, lambda p, r: ())) == []
+
+
+def test_what_no_list_holds_is_said_on_top() -> None:
+    assert frozen(exchange(1, query=[("x" * 300, "1")])).left_out == [
+        "1 field over the limits of what is listed"
+    ]
 
 
 def test_what_is_passed_unread_has_no_fields() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.junit import junit
 from app.gate.result import Checked
-from tests.unit.app.gate.violating import checked, evil, violation
+from tests.unit.app.gate.violating import HOST, checked, evil, violation
 
 # Elements and attributes of Jenkins' and GitLab's reading.
 ATTRIBUTES = {
@@ -46,3 +46,9 @@ def test_cases_are_endpoints_and_violations() -> None:
     ]  # fmt: skip
     (failure,) = root.iter("failure")
     assert failure.text and "telemock captures show abababab-1" in failure.text
+
+
+def test_a_planned_endpoint_that_was_not_called_did_not_pass() -> None:
+    root = etree.fromstring(junit(checked(kept=[(HOST, "GET", "/b")])))  # noqa: S314 - ours
+    assert next(case.get("name") for case in root.iter("testcase")) == "cdn.cribl.io GET /b"
+    assert "cdn.cribl.io GET /a" not in junit(checked(kept=[(HOST, "GET", "/b")]))

@@ -81,3 +81,4 @@ def test_a_version_has_what_never_names_one(
     store.write(incoming(*records))
     found = live.watch(StoreSource(store), OPEN, "cribl", version, 0)
     assert set(found.hosts) == hosts
+    assert bool(found.notes) == (version is not None)  # of what belongs to no version

@@ -65,6 +65,14 @@ def test_a_violation_stands_at_its_line() -> None:
     assert line(run(checked(violation(host="evil.example")), text)) == 1
 
 
+def test_a_violation_below_a_suffix_stands_at_the_line_of_the_suffix() -> None:
+    wide = CONTRACT.endpoints[0].model_copy(update={"host": ".cribl.io"})
+    text = written(CONTRACT.model_copy(update={"hosts": [".cribl.io"], "endpoints": [wide]}))
+    lines = text.splitlines()
+    assert "query.x" in lines[line(run(checked(violation(kind="type")), text)) - 1]
+    assert lines[line(run(checked(violation(endpoint="/z")), text)) - 1] == "  - .cribl.io"
+
+
 def test_a_check_that_is_kept_has_no_result() -> None:
     assert run(checked())["results"] == []
 

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.client.source import StoreSource
 from app.contract import body as bodies
 from app.contract.record import Body, CaptureRecord, Message, Sender
 from app.gate.behaviour import Behaviour
 from app.gate.check import check, unchecked
+from app.gate.contract_file import read, written
 from app.gate.freeze import freeze
 from app.gate.stored import behaviour, versions
 from app.store import SaidClass, Scope
@@ -81,7 +84,18 @@ ODD = {
     "messages": [line(20, "cdn.cribl.io", line=False), line(21, "b.example", line=False)],
     "masked": [exchange(20, masked=[("query.v", "name v"), ("body.x", "email")])],
     "no host": [exchange(20, host="")],
+    "spellings of one host": [
+        exchange(20, host="CDN.cribl.io"),
+        exchange(21, host="cdn.cribl.io.", query=[]),
+        exchange(22, host="B.example"),
+        exchange(23, host="b.example", product_version=NEW),
+    ],
     "no route": [exchange(20, rule="", route="", path="/a/7;x=1")],
+    "unread requests of a version": [
+        exchange(20, kind="failed", product_version=NEW, host="b.example"),
+        exchange(21, product_version=OLD, host="b.example"),
+        exchange(22, action="pass", product_version=NEW),
+    ],
     "failed": [exchange(20, kind="failed", reason="bad_request")],
 }
 
@@ -175,6 +189,23 @@ def test_a_time_reads_no_earlier_capture(source: StoreSource) -> None:
 
 def test_versions_in_their_order(source: StoreSource) -> None:
     assert versions(source) == {"cribl": [OLD, NEW], "grafana": ["12"]}
+    unread = exchange(20, profile="unread", product_version="7", action="pass")
+    source.store.write(incoming(unread))
+    assert versions(source)["unread"] == ["7"]
+
+
+def test_older_captures_that_were_not_read_are_told(
+    source: StoreSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = of(source, None, 0).captures
+    said = f"of this time the newest {number} captures alone were read"
+    monkeypatch.setattr("app.gate.stored.MOST", number)
+    assert said not in of(source, None, 0).notes
+    monkeypatch.setattr("app.gate.stored.MOST", number - 1)
+    assert any("captures alone were read" in note for note in of(source, None, 0).notes)
+    # What names no version is looked for among all, of which only so many are read.
+    assert of(source, NEW, 0).captures < number - 1
+    assert any("captures alone were read" in note for note in of(source, NEW, 0).notes)
 
 
 def test_the_inventory_outlives_captures_and_sums(source: StoreSource) -> None:
@@ -185,3 +216,83 @@ def test_the_inventory_outlives_captures_and_sums(source: StoreSource) -> None:
     found = behaviour(source, empty, "cribl", None)
     assert found.endpoints[ROUTE].fields == whole.fields
     assert found.captures == found.hosts["cdn.cribl.io"].count == 10
+
+
+NAMES = st.text(max_size=3) | st.sampled_from(
+    (
+        "v",
+        "V",
+        "\u0430",
+        "a.b",
+        "a[]",
+        "(other)",
+        "path.",
+        "›json",
+        "\n",
+        "'\"",
+        "q" * 60 + "😀" * 99,
+        "no",
+    )
+)
+VALUES = st.sampled_from(
+    ("", "1", "1.5", "true", "null", "x", "a@b.example", '{"a":1}', '[1,"a",null]')
+)
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(-9, 9) | VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+BATCHES = st.lists(st.fixed_dictionaries({"event": NAMES}), max_size=3).map(
+    lambda events: {"events": events}
+)
+MADE_UP = st.fixed_dictionaries({
+    "query": st.lists(st.tuples(NAMES, VALUES), max_size=3),
+    "host": st.sampled_from(
+        ("cdn.cribl.io", "CDN.Cribl.io", "cdn.cribl.io.", "b.example", "a b", "")
+    ),
+    "method": st.sampled_from(("GET", "POST", "get")),
+    "product_version": st.sampled_from(("", "1", "2")),
+    "action": st.sampled_from(("mock", "mock", "pass")),
+    "kind": st.sampled_from(("exchange", "exchange", "refused", "failed")),
+    "time_ns": st.integers(0, 5_000).map(lambda s: T0 + s * SECOND),
+    "pod": st.sampled_from(("p", "q")),
+    "body": st.none()
+    | st.just(Body(size=9, withheld="unmaskable"))
+    | st.builds(
+        lambda tree, cut: Body(text=json.dumps(tree)[: 4 if cut else None], truncated=cut),
+        TREES | BATCHES, st.booleans(),
+    ),
+})  # fmt: skip
+
+
+@settings(max_examples=25, derandomize=True)
+@given(st.lists(MADE_UP, min_size=1, max_size=12), st.sampled_from((None, "1")), st.integers(1, 4))
+def test_whatever_was_captured_is_kept_once_it_is_frozen(
+    tmp_path_factory: pytest.TempPathFactory,
+    sent: list[dict[str, Any]],
+    version: str | None,
+    required_from: int,
+) -> None:
+    """By sums and by captures, but for what the file says is not in it; and in whatever order the
+    captures came."""
+    place = tmp_path_factory.mktemp("made_up")
+    headers = [("Host", "a"), ("Content-Type", "application/json")]
+    records = [exchange(n, headers=headers, **one) for n, one in enumerate(sent, 1)]
+    texts = set()
+    for name, batches in (("a", [records]), ("b", [[one] for one in reversed(records)])):
+        store = SqliteStore(place / f"{name}.db")
+        for batch in batches:
+            store.write(incoming(*batch))
+        seen = [of(StoreSource(store), version, since_ns) for since_ns in (None, 0)]
+        store.close()
+        frozen = freeze("cribl", version, seen[0], required_from)
+        (place / "p.yaml").write_text(written(frozen.contract))
+        texts.add((place / "p.yaml").read_text())
+        assert read(place / "p.yaml") == frozen.contract
+        for violation in (v for one in seen for v in check(frozen.contract, one)):
+            assert violation.kind in ("unplanned_host", "unplanned_endpoint")
+            what = violation.kind.removeprefix("unplanned_")
+            key = (violation.host, violation.method, violation.endpoint)
+            named = violation.host if what == "host" else " ".join(key)
+            assert any(said.startswith(f"{what} {named}: ") for said in frozen.left_out)
+    assert len(texts) == 1
