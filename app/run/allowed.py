@@ -16,7 +16,7 @@ from app.contract.hosts import is_address
 from app.contract.record import CaptureRecord, bracketed
 from app.run.interception import Passed
 from app.run.processes import LocalError
-from app.run.transparent import DUMMIES, Known
+from app.run.transparent import DUMMIES, AllowedHost
 
 WEB = (80, 443)
 # What a line of /etc/hosts can name: one word of it, and nothing that ends a line.
@@ -78,13 +78,13 @@ class Allowed:
                 found = {str(row[4][0]) for row in socket.getaddrinfo(name, None)}
                 self._addresses.setdefault(name, set()).update(found)
 
-    def hosts(self) -> list[Known]:
+    def hosts(self) -> list[AllowedHost]:
         """For the command's /etc/hosts: by it the command asks nobody."""
         ports: dict[str, set[int]] = {}
         for entry in self.entries:
             ports.setdefault(entry.name, set()).update(entry.ports)
         return [
-            Known(address, name, frozenset(ports[name]))
+            AllowedHost(address, name, frozenset(ports[name]))
             for name, found in self._addresses.items()
             if _NAME.fullmatch(name) and not is_address(name)
             for address in sorted(found)

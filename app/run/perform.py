@@ -86,7 +86,7 @@ def performed(
     started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
     strict: bool = False,
-    allowed: Sequence[transparent.Known] = (),
+    allowed: Sequence[transparent.AllowedHost] = (),
     say: Callable[[str], None] = say,
     stop: Stop | None = None,
 ) -> Iterator[Performed]:

@@ -110,7 +110,7 @@ def _send_listener(to: socket.socket, *, strict: bool = False) -> None:
     os.close(fd)
 
 
-class Known(NamedTuple):
+class AllowedHost(NamedTuple):
     """An address of a host that a gate allows, and the ports at which it does."""
 
     address: str
@@ -133,7 +133,7 @@ class Transparent:
         more: Mapping[str, Collection[int]] = MappingProxyType({}),
         *,
         strict: bool = False,
-        allowed: Sequence[Known] = (),
+        allowed: Sequence[AllowedHost] = (),
     ) -> None:
         dummy, named = dict(dummies.assign(hosts, DUMMIES)), may_name_hosts()
         self._port, self._directory, self._more = port, directory, more

@@ -33,7 +33,7 @@ def test_an_allowed_host_stands_in_it_and_takes_no_telemetry_hosts_place(tmp_pat
     (tmp_path / "hosts").write_text("192.0.2.1 pypi.test a.test\n")
     monkeypatch.setattr(transparent, "_HOSTS", tmp_path / "hosts")
     allowed = [
-        transparent.Known(address, host, frozenset({443}))
+        transparent.AllowedHost(address, host, frozenset({443}))
         for address, host in (
             ("192.0.2.7", "pypi.test"), ("2606:1::7", "pypi.test"), ("192.0.2.8", "a.test"),
         )
