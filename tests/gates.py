@@ -19,6 +19,8 @@ from tests.integration.test_run_user import REACH, UID
 AS_A_USER = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs",
              "--bounding-set=-all", "--inh-caps=-all")  # fmt: skip
 RESOLVER = "nameserver 203.0.114.53\noptions timeout:1 attempts:1\n"
+# It answers for `allowed.example` alone, and nobody else's question.
+STUB = RESOLVER.replace("203.0.114.53", "127.0.0.53")
 NETWORK = (*OUTSIDE, "route add unreachable 198.51.100.0/24")
 FLAGS = ["-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector", "-O1"]
 # The machine's other programs, then the gates. In a process namespace of its own: a process that
@@ -28,7 +30,7 @@ import os
 if os.getpid() != 1:
     words = open("/proc/self/cmdline").read().split("\\0")[:-1]
     os.execvp("unshare", ["unshare", "-pf", "--mount-proc", "--kill-child", *words])
-import contextlib, json, os, socket, subprocess, sys, threading
+import contextlib, json, os, socket, struct, subprocess, sys, threading
 folder, files, runs, before, reach = map(json.loads, sys.argv[1:])
 root = os.getcwd()
 if before: exec(reach)
@@ -72,7 +74,19 @@ while True:
 serve(bound(socket.AF_INET, socket.SOCK_STREAM, ("0.0.0.0", 9001)))
 bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 9002))
 bound(socket.AF_INET, socket.SOCK_DGRAM, ("0.0.0.0", 9003))
-bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.53", 53))
+stub = bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.53", 53))
+ADDRESSES = {1: socket.inet_pton(socket.AF_INET, "203.0.114.9"),
+             28: socket.inet_pton(socket.AF_INET6, "2606:1::9")}
+def resolve():
+    while True:
+        asked, client = stub.recvfrom(512)
+        end = asked.index(0, 12) + 5
+        found = ADDRESSES.get(int.from_bytes(asked[end - 4:end - 2]))
+        if found and asked[12:end - 4] == b"\\7allowed\\7example\\0":
+            answer = b"\\xc0\\x0c" + asked[end - 4:end] + struct.pack("!IH", 60, len(found)) + found
+            head = asked[:2] + struct.pack("!5H", 0x8180, 1, 1, 0, 0)
+            stub.sendto(head + asked[12:end] + answer, client)
+threading.Thread(target=resolve, daemon=True).start()
 VICTIM = '''
 import ctypes, signal, socket
 signal.signal(18, signal.SIG_IGN)
@@ -167,8 +181,9 @@ def _said(folder: Path, number: int, what: str) -> str:
 
 
 def alone(
-    folder: Path, scripts: Mapping[str, tuple[str, Sequence[str]]], *before: str
-) -> dict[str, Gate]:
+    folder: Path, scripts: Mapping[str, tuple[str, Sequence[str]]], *before: str,
+    resolver: str = RESOLVER,
+) -> dict[str, Gate]:  # fmt: skip
     """Each script's own gate, with these options: `--nothing`, where they name no contract."""
     files, runs = {}, []
     for number, (script, given) in enumerate(scripts.values()):
@@ -176,17 +191,18 @@ def alone(
         assert made is not None
         command, files[made[0][-1]] = made
         runs.append((command, [*([] if "--contract" in given else ["--nothing"]), *given]))
-    return dict(zip(scripts, _run(folder, files, runs, *before), strict=True))
+    found = _run(folder, files, runs, *before, resolver=resolver)
+    return dict(zip(scripts, found, strict=True))
 
 
 def _run(
     folder: Path, files: Mapping[str, str], runs: Sequence[tuple[Sequence[str], Sequence[str]]],
-    *before: str,
+    *before: str, resolver: str = RESOLVER,
 ) -> list[Gate]:  # fmt: skip
     netns.require()
     given = map(json.dumps, (str(folder), files, runs, before, REACH))
     out = netns.run(
-        SCRIPT, *given, network=NETWORK, files={"/etc/resolv.conf": RESOLVER}, seconds=900
+        SCRIPT, *given, network=NETWORK, files={"/etc/resolv.conf": resolver}, seconds=900
     )
     gates = []
     for code, stdout, stderr in json.loads(out.splitlines()[-1]):

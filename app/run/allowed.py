@@ -5,6 +5,7 @@ address that it went to: one that telemock itself looked up for the name; by the
 looks up. Asked by `app.run.gate`.
 """
 
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -15,9 +16,11 @@ from app.contract.hosts import is_address
 from app.contract.record import CaptureRecord, bracketed
 from app.run.interception import Passed
 from app.run.processes import LocalError
-from app.run.transparent import DUMMIES
+from app.run.transparent import DUMMIES, AllowedHost
 
 WEB = (80, 443)
+# What a line of /etc/hosts can name: one word of it, and nothing that ends a line.
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _HINT = "hint: --allow takes HOST, HOST:PORT, an address, or the path of a Unix socket"
 
 
@@ -74,6 +77,23 @@ class Allowed:
             with suppress(OSError):
                 found = {str(row[4][0]) for row in socket.getaddrinfo(name, None)}
                 self._addresses.setdefault(name, set()).update(found)
+
+    def hosts(self) -> list[AllowedHost]:
+        """For the command's /etc/hosts: by it the command asks nobody."""
+        ports: dict[str, set[int]] = {}
+        for entry in self.entries:
+            ports.setdefault(entry.name, set()).update(entry.ports)
+        return [
+            AllowedHost(address, name, frozenset(ports[name]))
+            for name, found in self._addresses.items()
+            if _NAME.fullmatch(name) and not is_address(name)
+            for address in sorted(found)
+            if not leads(name, address)
+        ]
+
+    def unknown(self) -> list[str]:
+        names = dict.fromkeys(entry.name for entry in self.entries if entry.ports)
+        return [name for name in names if not self._addresses.get(name)]
 
     def record(self, one: CaptureRecord) -> bool:
         to = one.destination

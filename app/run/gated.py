@@ -61,6 +61,12 @@ def gated(
     program = shutil.which(command[0]) if stated and not stated.subjects and command else None
     about = [statement.of_file(Path(program))] if program else []
     queues, allowed = beside.Queues(), Allowed(allow)
+    for name in allowed.unknown():
+        say(
+            f"telemock: --allow {name}: no address is known for it here, so it is allowed by the "
+            "proxy alone\nhint: a program that looks it up itself sends a look-up: is it spelt "
+            "right, and does this machine's resolver know it?"
+        )
     with performed(
         command,
         settings,
@@ -70,6 +76,7 @@ def gated(
         verbose=verbose,
         wait=wait,
         strict=True,
+        allowed=allowed.hosts(),
     ) as found:
         allowed.look_up()
         gaps = list(queues.gaps())

@@ -86,6 +86,7 @@ def performed(
     started: Callable[[int], None] | None = None,
     planted: Planted | None = None,
     strict: bool = False,
+    allowed: Sequence[transparent.AllowedHost] = (),
     say: Callable[[str], None] = say,
     stop: Stop | None = None,
 ) -> Iterator[Performed]:
@@ -94,8 +95,9 @@ def performed(
     `redirect`: True insists on the transparent form, None takes it where the kernel allows it.
     `environ` is the command's environment, by default ours; `output` the file of its stdout and
     stderr; `for_sidecar` are more settings of the sidecar. `strict`: for a gate, see
-    `app.run.strict`. Connections to hosts of `failing` go there; `started` is told the command's
-    process. Forwards signals, so it needs the main thread, but those of `stop`: they end the run.
+    `app.run.strict`, and `allowed` the hosts that the command knows. Connections to hosts of
+    `failing` go there; `started` is told the command's process. Forwards signals, so it needs the
+    main thread, but those of `stop`: they end the run.
     Raises RunError, LocalError, Stopped.
     """
     if mode and (row := ACTIONS[mode]).lacking:
@@ -132,6 +134,7 @@ def performed(
                 failing,
                 _ports(servers.profiles),
                 strict=strict,
+                allowed=allowed,
             )
         )
         environ_of_sidecar = {

@@ -43,6 +43,7 @@ from app.run.led import Led
 from app.run.seccomp import Notifications, Question
 
 _DNS, _QUIC = 53, 443
+COMPARED = (9, 53, 65535)  # ports by which Go, older and newer, and musl compare addresses
 # Who is asked about accounts of this machine has nobody else to ask.
 _ACCOUNTS = re.compile(r"(/var)?/run/systemd/userdb/[^/]+")
 # Services that look up names for others. Without them the C library does so itself: by files, or
@@ -55,7 +56,8 @@ _NONE = (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR, errno.EPROTOTYPE, errn
 
 class Strict(Interception):
     """`own` are our children's processes: talking to them is no business of the command's, but
-    for the proxy, whose port is the only one of `target.ours`."""
+    for the proxy, whose port is the only one of `target.ours`. To `compared` the command
+    connects over UDP to choose one of an allowed host's addresses, and sends nothing."""
 
     _known_s = 0.0  # what is at an address, or a path, may be another thing by then
 
@@ -65,8 +67,9 @@ class Strict(Interception):
         target: Target,
         own: Collection[int] = (),
         need: Callable[[], bool] = lambda: True,
+        compared: Collection[Address] = (),
     ) -> None:
-        self._need = need
+        self._need, self._compared = need, compared
         self.led: list[Led] = []
         super().__init__(notifications, target, own)
 
@@ -194,7 +197,7 @@ class Strict(Interception):
                 elif serving or route.may_lead_on(address):
                     self._note(LOCAL, pid, self._named(to), once=True)
             return None
-        if port == 0 and not sends:
+        if not sends and (port == 0 or to in self._compared):
             return _look_for_the_way(sock, address)
         if dummy and not sends:  # the C library compares addresses so, and HTTP/3 begins so
             self._note(SOUGHT, pid, self._named(to), once=True)

@@ -18,13 +18,14 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from queue import SimpleQueue
 from types import MappingProxyType
+from typing import NamedTuple
 
 from app import trust
 from app.contract import dummies, names
 from app.run import confine, seccomp
 from app.run.interception import Interception, Target, is_readable
 from app.run.stage import FailingHosts
-from app.run.strict import Strict
+from app.run.strict import COMPARED, Strict
 
 _SYS_ADMIN = 1 << 21
 _SYSTEM_LISTS = tuple(map(Path, trust.SYSTEM_LISTS))
@@ -109,10 +110,19 @@ def _send_listener(to: socket.socket, *, strict: bool = False) -> None:
     os.close(fd)
 
 
+class AllowedHost(NamedTuple):
+    """An address of a host that a gate allows, and the ports at which it does."""
+
+    address: str
+    host: str
+    ports: frozenset[int]
+
+
 class Transparent:
     """The transparent form of one command. `hosts` are the profiles' exact ones, `port` is the
     sidecar's on loopback; connections to hosts of `failing` go there. `more` are ports of hosts,
-    and of suffixes, besides 80 and 443. `strict`: for a gate."""
+    and of suffixes, besides 80 and 443. `strict`: for a gate, in which the command's
+    /etc/hosts also has `allowed`, but for hosts of profiles."""
 
     def __init__(
         self,
@@ -123,11 +133,13 @@ class Transparent:
         more: Mapping[str, Collection[int]] = MappingProxyType({}),
         *,
         strict: bool = False,
+        allowed: Sequence[AllowedHost] = (),
     ) -> None:
-        pairs = dummies.assign(hosts, DUMMIES)
+        dummy, named = dict(dummies.assign(hosts, DUMMIES)), may_name_hosts()
         self._port, self._directory, self._more = port, directory, more
         self._failing, self._strict = failing, strict
-        self._hosts: Mapping[str, str] = dict(pairs) if may_name_hosts() else {}
+        self._hosts: Mapping[str, str] = dummy if named else {}
+        self._allowed = [one for one in allowed if one.host not in hosts] if named else []
         self._ours, self._theirs = socket.socketpair()
         self._file = directory / f"{_OWN}{os.getpid()}"
 
@@ -144,9 +156,10 @@ class Transparent:
     def prepare(self) -> Callable[[], None]:
         """Returns a function for the command's process, between fork and exec. Raises OSError."""
         _forget_killed(self._directory)
-        if self._hosts:
+        lines = [*self._hosts.items(), *(one[:2] for one in self._allowed)]
+        if lines:
             original = _HOSTS.read_text(errors="surrogateescape")
-            text = hosts_file(original, list(self._hosts.items()))
+            text = hosts_file(original, lines)
             self._file.write_text(text, errors="surrogateescape")
             self._file.chmod(0o644)  # for whomever the command becomes
 
@@ -154,7 +167,7 @@ class Transparent:
         mounts = [(self._file, _HOSTS), *((bundle, file) for file in _SYSTEM_LISTS)]
 
         def run() -> None:
-            if self._hosts:
+            if lines:
                 own_mounts()
                 for source, target in mounts:
                     if target.exists():
@@ -168,7 +181,7 @@ class Transparent:
     @property
     def hosts_copy(self) -> Path | None:
         """The command's own /etc/hosts, once it is prepared."""
-        return self._file if self._hosts else None
+        return self._file if self._hosts or self._allowed else None
 
     def end(self) -> None:
         """Removes what a command that could not be started has left."""
@@ -188,7 +201,15 @@ class Transparent:
         self.end()  # the mount keeps what it needs
         target = Target(self._port, ours, self._hosts, self._failing, self._more)
         asked = seccomp.Notifications(fds[0])
-        return Strict(asked, target, own, need) if self._strict else Interception(asked, target)
+        if not self._strict:
+            return Interception(asked, target)
+        known = {
+            (one.address, port)
+            for one in self._allowed
+            for port in COMPARED
+            if port not in one.ports
+        }
+        return Strict(asked, target, own, need, known)
 
 
 def may_name_hosts() -> bool:
@@ -250,9 +271,9 @@ def _forget_killed(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def hosts_file(original: str, dummies: Sequence[tuple[str, ...]]) -> str:
+def hosts_file(original: str, pairs: Sequence[tuple[str, ...]]) -> str:
     """/etc/hosts with these addresses for these hosts, and no others for them."""
-    ours = {host for _, host in dummies}
+    ours = {host for _, host in pairs}
     kept = []
     for line in original.splitlines():
         words = line.partition("#")[0].split()
@@ -262,5 +283,5 @@ def hosts_file(original: str, dummies: Sequence[tuple[str, ...]]) -> str:
                 kept.append("\t".join([words[0], *left]))
         else:
             kept.append(line)
-    kept += [f"{address}\t{host}" for address, host in dummies]
+    kept += [f"{address}\t{host}" for address, host in pairs]
     return "\n".join(kept) + "\n"

@@ -155,6 +155,10 @@ PLACES: dict[str, Callable[[str], Sent]] = {
     "CSV": lambda s: posted(f"user,password\nbob,{s}\nann,{s}\n", CSV),
     "CSV with semicolons": lambda s: posted(f"user;password\nbob;{s}\n", CSV),
     "CSV with tabs": lambda s: posted(f"user\tapi key\nbob\t{s}\nann\t{s}\n", TEXT),
+    "JSON object under a plural": lambda s: posted(json.dumps({"secrets": {"db": s}}), JSON),
+    "JSON Patch": lambda s: posted(
+        json.dumps([{"op": "add", "path": "/a/db_password", "value": s}]), JSON
+    ),
     "JSON list under a plural": lambda s: posted(json.dumps({"passwords": ["x", s]}), JSON),
     "HAR cookies": lambda s: posted(
         json.dumps({"cookies": [{"name": "sid", "value": s, "path": "/"}]}), JSON),

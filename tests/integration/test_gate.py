@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests import gates
 from tests.gates import Gate, Tried
 from tests.harmless import HARMLESS
-from tests.ways_out import CLOSED, OUT, WAYS
+from tests.ways_out import CLOSED, OUT, OUT6, WAYS
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1000)]
 SENT, NOT_COMPLETE = 121, 122
@@ -62,6 +63,34 @@ ALONE = {
     "nothing": ("", []),
     "nothing, with a failure of its own": ("sys.exit(3)", []),
     "nothing, without the kernel's questions": ("", ["--no-transparent"]),
+}  # fmt: skip
+
+TO_IT = "getaddrinfo('{}', 8443, type=socket.SOCK_STREAM)"
+# With a resolver that knows `allowed.example`, at OUT and OUT6.
+RESOLVED = {
+    "an allowed name": (
+        f"found = socket.{TO_IT.format('allowed.example')}\n"
+        f"assert {{one[4][0] for one in found}} == {{'{OUT}', '{OUT6}'}}\n"
+        "for family, *_, to in found:\n"
+        "  s = socket.socket(family); s.setblocking(False); s.connect_ex(to)",
+        ["--allow", "allowed.example:8443"]),
+    "an allowed name, by the web": (
+        WAYS["web: a name in a handshake"][1].replace("secret", "allowed")
+        .replace(OUT, "allowed.example"), ["--allow", "allowed.example"]),
+    # As Go and musl compare addresses.
+    "an allowed name's ways": (
+        f"for family, to in ((2, '{OUT}'), (10, '{OUT6}')):\n  for port in (9, 53, 65535):\n"
+        "    u = socket.socket(family, 2); u.connect((to, port)); assert u.getsockname()[1]\n"
+        "    try: u.send(b'x')\n    except OSError: pass\n    else: sys.exit(4)",
+        ["--allow", "allowed.example"]),
+    "a name below an allowed one": (f"socket.{TO_IT.format('secret.allowed.example')}",
+                                    ["--allow", "allowed.example:8443"]),
+    "a name that is not allowed": (f"socket.{TO_IT.format('allowed.example')}",
+                                   ["--allow", f"{OUT}:8443"]),
+    "a telemetry host beside it": (
+        "print(sorted({one[4][0] for one in socket.getaddrinfo('cdn.cribl.io', 443)}))\n"
+        "socket.getaddrinfo('allowed.example', 80)", ["--allow", "allowed.example,cdn.cribl.io"]),
+    "a name that nobody knows": ("", ["--allow", "unknown.example"]),
 }  # fmt: skip
 
 
@@ -153,6 +182,48 @@ def test_it_passes_with_the_commands_own_code(alone: dict[str, Gate], name: str,
     assert gate.code == code, gate.said
     assert gate.found["gate"]["verdict"] == "passed"
     assert gate.found["command_exit_code"] == code
+
+
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gate]:
+    return gates.alone(tmp_path_factory.mktemp("resolved"), RESOLVED, resolver=gates.STUB)
+
+
+@pytest.mark.parametrize("name", [name for name in RESOLVED if name.startswith("an allowed")])
+def test_who_looks_up_an_allowed_name_asks_nobody(resolved: dict[str, Gate], name: str) -> None:
+    gate = resolved[name]
+    assert gate.code == 0, gate.said
+    assert gate.found["command_exit_code"] == 0
+
+
+@pytest.mark.parametrize("name", ["a name below an allowed one", "a name that is not allowed"])
+def test_a_look_up_of_another_name_fails_it(resolved: dict[str, Gate], name: str) -> None:
+    gate = resolved[name]
+    assert gate.code == SENT, gate.said
+    assert "lookup" in gate.reasons()
+
+
+def test_a_telemetry_host_that_is_allowed_stays_redirected(resolved: dict[str, Gate]) -> None:
+    gate = resolved["a telemetry host beside it"]
+    assert re.search(r"\['100::[0-9a-f]+', '127\.116\.0\.\d+'\]", gate.said), gate.said
+
+
+def test_an_allowed_name_that_nobody_knows_is_said(resolved: dict[str, Gate]) -> None:
+    gate = resolved["a name that nobody knows"]
+    assert gate.code == 0, gate.said
+    assert "--allow unknown.example: no address is known for it here" in gate.said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_where_the_command_has_no_hosts_file_its_look_up_fails_it() -> None:
+    name = "an allowed name"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        gate = gates.alone(
+            Path(folder), {name: RESOLVED[name]}, *gates.AS_A_USER, resolver=gates.STUB
+        )[name]
+    assert gate.code == SENT, gate.said
+    assert "lookup" in gate.reasons()
 
 
 def test_what_sends_nothing_passes(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ _NAME = 64  # characters of a text that may be a name
 _CUT = called("mask", "what was cut")
 _OF_JWK = called("mask", "private key")
 _JWK = frozenset(("d", "k", "p", "q", "dp", "dq", "qi"))  # private, beside "kty"
+_PATCHES = frozenset(("add", "replace", "test"))  # operations of JSON Patch that have a value
 _LONE = ("value", "val", "stringvalue")  # names that hardly stand but beside a name
 _PAIRED = 256  # characters of a value that stands beside its name
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*\Z")
@@ -166,12 +167,17 @@ class Documents(Forms):
         edits += own
         return end
 
-    def _object(self, written: str, at: int, path: str, depth: int, edits: list[Edit]) -> int:
+    def _object(
+        self, written: str, at: int, path: str, depth: int, edits: list[Edit],
+        texts: How | None = None,
+    ) -> int:  # fmt: skip
+        """`texts`: what the object's own name says of each text in it (`"secrets": {…}`)."""
         names = self.names
         of_field = names.of_field if names.paths else None
         meaning = names.body.meaning
         named: How | None = None
-        naming = is_jwk = False
+        naming = is_jwk = is_patch = False
+        pointed: How | None = None  # what the place says that a JSON Patch changes
         jwk: list[tuple[int, int, How]] = []
         valued: list[tuple[int, int]] = []
         lone: list[tuple[int, int]] = []
@@ -200,13 +206,23 @@ class Documents(Forms):
                 how = of_field(key, here)
             else:
                 how = meaning(key)
-            if how is None and written[at] == "[" and key[-1:] in "sS":  # passwords, api_keys
-                how = meaning(key[:-1])
-                how = None if caller(how or "keep") == "token" else how  # words of a model
+            if how is None and written[at] == '"':
+                how = texts
+            within: How | None = None
+            if how is None and written[at] in "[{" and key[-1:] in "sS":  # passwords, api_keys
+                within = meaning(key[:-1])
+                if caller(within or "keep") == "token":  # words of a model
+                    within = None
+                if written[at] == "[":
+                    how, within = within, None
             if how is not None and (how != "keep" or written[at] not in "{["):
                 if value is None:
                     end = end_of(written, at)
                 self._masked(written, at, end, how, edits)
+            elif value is None and within and depth <= DEPTH:
+                end = self._object(
+                    written, blank(written, at + 1), here, depth + 1, edits, within
+                )  # fmt: skip
             elif value is None:
                 end = self._value(written, at, here, depth, edits)
             elif not value:
@@ -219,6 +235,10 @@ class Documents(Forms):
             if role in _JWK:
                 jwk.append((at, end, _OF_JWK))
             is_jwk |= role == "kty"
+            if role == "op" and written[at] == '"':
+                is_patch = string(written, at)[0] in _PATCHES
+            elif role == "path" and written[at] == '"':
+                pointed = self._named(string(written, at)[0])
             if role in VALUED:
                 valued.append((at, end))
                 lone += valued[-1:] if role in _LONE and self.names.known else ()
@@ -231,6 +251,7 @@ class Documents(Forms):
             valued = [v for v in lone if v[1] - v[0] <= _PAIRED and written[v[0]] not in "{["]
         if is_jwk:
             self._instead(written, jwk, edits)
+        named = named or (pointed if is_patch else None)
         if named is not None:
             self._instead(written, [(start, end, named) for start, end in valued], edits)
         return at + 1

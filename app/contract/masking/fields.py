@@ -73,6 +73,8 @@ ALONE = (
 )  # fmt: skip
 ONLY_ENDS = ("pwd", "pw")  # alone they are the working directory, and a width
 
+ONLY_HEADERS_END = "key"  # but behind those of `spelling.OTHER_KEYS`
+
 
 class Places(NamedTuple):
     """At which of some names a sensitive value stands, and at which one that is kept; all of the
@@ -97,7 +99,8 @@ class SensitiveNames:
     def __init__(self, sensitive: Iterable[Sensitive] = (), count: Count | None = None) -> None:
         self._count = count
         ends = (*ENDS, *ONLY_ENDS)
-        self.header, self.query, self.body = Meanings(ends), Meanings(ends), Meanings(ends)
+        self.header = Meanings((*ends, ONLY_HEADERS_END))
+        self.query, self.body = Meanings(ends), Meanings(ends)
         self.path = Meanings()
         for part in (self.header, self.query, self.body):
             for name in (*ENDS, *ALONE, *(HEADERS if part is self.header else ())):

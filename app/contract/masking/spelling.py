@@ -44,6 +44,14 @@ OTHER_TOKENS = (
     "pad", "unk", "sep", "cls", "mask", "stop", "special", "prompt", "completion", "input",
     "output", "total", "change", "delta", "idempotency",
 )  # fmt: skip
+# What the word before `key` is in a header that holds no credential: what to find a thing by.
+OTHER_KEYS = (
+    "idempotency", "idempotent", "routing", "websocket", "socket", "cache", "surrogate", "primary",
+    "foreign", "partition", "shard", "sort", "hash", "range", "row", "index", "order", "ordering",
+    "message", "object", "event", "group", "lock", "limit", "dedup", "deduplication", "correlation",
+    "request", "trace", "feature", "flag", "translation", "public", "host",
+    "meta", "ctrl", "alt", "shift",
+)  # fmt: skip
 # Ends of words that are written together.
 _GLUED = (
     "password", "passwd", "passphrase", "passwort", "apikey", "token", "secret", "secretkey",
@@ -123,6 +131,8 @@ class Meanings:
             return None
         of = spelled[-2:][0] if spelled[-1] == "token" else spelled[-1].removesuffix("token")
         if of in OTHER_TOKENS and spelled[-1].endswith("token"):
+            return None
+        if spelled[-1] == "key" and spelled[-2:][0] in OTHER_KEYS:
             return None
         ends = ("".join(spelled[i:]) for i in range(not numbered, len(spelled)))
         named = next((self._ends[end] for end in ends if end in self._ends), None)

@@ -16,7 +16,8 @@ PIP = Program("pip", 12)
 @pytest.fixture(autouse=True)
 def names(monkeypatch):
     def look_up(name, _port):
-        known = {"pypi.test": "192.0.2.7", "192.0.2.9": "192.0.2.9"}
+        known = {"pypi.test": "192.0.2.7", "192.0.2.9": "192.0.2.9", "dummy.test": "127.116.0.9",
+                 "a.test\tevil.test": "192.0.2.66"}  # fmt: skip
         if name not in known:
             raise socket.gaierror
         return [(2, 1, 6, "", (known[name], 0))]
@@ -60,6 +61,13 @@ def test_a_name_is_allowed_at_its_addresses_alone():
     assert not found.record(to("evil.test", "192.0.2.7"))
     assert not found.record(to("a.pypi.test", "192.0.2.7"))
     assert not found.record(to("pypi.test", "192.0.2.7", 8443))
+
+
+def test_the_commands_hosts_file_gets_names_at_their_addresses_and_nothing_else():
+    given = ["pypi.test:22", "192.0.2.9", "dummy.test", "a.test\tevil.test", "none.test", "/x"]
+    found = Allowed(allowed.read(given))
+    assert found.hosts() == [("192.0.2.7", "pypi.test", {22})]
+    assert found.unknown() == ["none.test"]
 
 
 def test_other_ports_and_sockets_are_allowed_one_by_one():

@@ -29,6 +29,29 @@ def test_the_hosts_file_has_both_addresses_and_no_others_for_the_host():
     ]
 
 
+def test_an_allowed_host_stands_in_it_and_takes_no_telemetry_hosts_place(tmp_path, monkeypatch):
+    (tmp_path / "hosts").write_text("192.0.2.1 pypi.test a.test\n")
+    monkeypatch.setattr(transparent, "_HOSTS", tmp_path / "hosts")
+    allowed = [
+        transparent.AllowedHost(address, host, frozenset({443}))
+        for address, host in (
+            ("192.0.2.7", "pypi.test"), ("2606:1::7", "pypi.test"), ("192.0.2.8", "a.test"),
+        )
+    ]  # fmt: skip
+    for names in (True, False):
+        monkeypatch.setattr(transparent, "may_name_hosts", lambda names=names: names)
+        one = transparent.Transparent(["a.test"], 1, tmp_path, allowed=allowed)
+        one.prepare()
+        assert (one.hosts_copy is not None) is names
+        if one.hosts_copy:
+            assert one.hosts_copy.read_text().splitlines() == [
+                "127.116.0.1\ta.test", "100::1\ta.test", "192.0.2.7\tpypi.test",
+                "2606:1::7\tpypi.test",
+            ]  # fmt: skip
+        assert "pypi.test" not in one.settings["TELEMOCK_HOSTS"]
+        one.end()
+
+
 def test_files_of_runs_that_were_killed_go(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()

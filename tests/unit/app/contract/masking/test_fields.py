@@ -207,6 +207,20 @@ def test_a_name_may_hold_any_character() -> None:
     assert replaced("a.b[é]+=1 axb[é]=1".encode(), odd)[0] == "a.b[é]+=# axb[é]=1".encode()
 
 
+def test_a_header_that_ends_with_key_is_one_unless_it_says_what_it_is_the_key_of() -> None:
+    for name in ("x-widget-key", "X-Acme-Key", "acme_key", "x-amz-server-side-customer-key"):
+        assert LIC.header.meaning(name) == "mask", name
+        assert LIC.query.meaning(name) is LIC.body.meaning(name) is None, name
+    for name in (
+        "key", "x-hotkey", "idempotency-key", "X-Idempotency-Key", "x-routing-key",
+        "Sec-WebSocket-Key", "cache-key", "surrogate-key", "primary-key", "partition-key",
+        "sort-key", "public-key", "x-event-key", "x-key-id", "has-key",
+    ):  # fmt: skip
+        assert LIC.header.meaning(name) is None, name
+    kept = names(("header", "x-widget-key", "keep"))
+    assert kept.header.meaning("x-widget-key") == "keep"
+
+
 @given(st.binary())
 def test_any_bytes_can_be_searched(data: bytes) -> None:
     left, calls = replaced(data, LIC)
