@@ -38,6 +38,10 @@ SOURCES = ("host name", "user", "home", "working directory", "git remote", "git 
 REAL = ("build", "runner", "ubuntu", "node", "localhost", "ci", "app", "production", "default")
 
 
+# What these products encrypt, nobody reads, and the search says so.
+ENCRYPTED = {"kibana": ["body: not read (opaque, 80 bytes)"]}
+
+
 @cache
 def search() -> Search:
     planted = [
@@ -52,7 +56,7 @@ def search() -> Search:
 def searched(record: CaptureRecord) -> CaptureRecord:
     search().record(record)
     assert record.canary is not None
-    assert not record.canary.skipped
+    assert record.canary.skipped == ENCRYPTED.get(record.profile, [])
     return record
 
 
