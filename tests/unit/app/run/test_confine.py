@@ -5,8 +5,8 @@ import ctypes
 import errno
 import os
 import re
-import struct
 import resource
+import struct
 import subprocess
 import sys
 from pathlib import Path
