@@ -133,7 +133,9 @@ def serve(sock):
     def hand_over():
         while True:
             taken = sock.accept()[0]; kept.append(taken)
-            if sock.family == socket.AF_UNIX: socket.send_fds(taken, [b"x"], [taken.fileno()])
+            try:
+                if sock.family == socket.AF_UNIX: socket.send_fds(taken, [b"x"], [taken.fileno()])
+            except OSError: pass  # a client that has ended
     threading.Thread(target=hand_over, daemon=True).start()
 def bound(family, kind, to):
     sock = socket.socket(family, kind)
