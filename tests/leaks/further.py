@@ -247,7 +247,7 @@ def requests() -> list[tuple[str, Request, Expected, tuple[str, ...]]]:
         (t, Request(t + ("&lic={mark}" if "?" in t else Q)), "kept", ()) for t in TARGETS
     ]
     found += [(n, Request(**f), "kept", w) for n, f, w in (*WHO, *FORMS)]  # type: ignore[arg-type]
-    found += [(str(raw[:70]), Request(raw=raw, ends=True), "closed", RAW) for raw in UNREADABLE]
+    found += [(str(raw[:70]), Request(raw=raw, ends=True), "kept", RAW) for raw in UNREADABLE]
     found += [
         (f"second {raw[40:150]!r}", Request(raw=raw, ends=True), "second", RAW) for raw in SECOND
     ]

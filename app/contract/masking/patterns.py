@@ -140,16 +140,19 @@ class Searches:
         longest = sorted(spelled - {b""}, key=len, reverse=True)
         # Longest first, so that `set-cookie` is not read as `cookie`.
         either = b"(?:" + b"|".join(longest) + b")" + _NUMBER
-        self._maybe = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either), *or_else], b"://a@")
+        # Two passes: one automaton of both has the product of their states, and long text of random
+        # letters meets them all.
+        self._named = either_of([b"(?i:%b)" % _MAYBE.replace(b"NAMES", either)], b"://a@")
+        self._or_else = either_of([b"://a@", *or_else], b"://a@")
         self._either = either
 
     def maybe(self, data: bytes) -> bool:
-        """True if `given` could find something: one pass, without false negatives."""
-        return self._maybe.Match(data) is not None
+        """True if `given` could find something, or `maybe_else`: without false negatives."""
+        return self._named.Match(data) is not None or self.maybe_else(data)
 
     def maybe_else(self, data: bytes) -> bool:
         """True if one of `or_else` stands in it."""
-        return any(self._maybe.Match(data) or ())  # the names' own is number 0
+        return any(self._or_else.Match(data) or ())  # number 0 is not one of them
 
     @cached_property  # made when first needed: the sidecar's start counts
     def _given(self) -> Any:
