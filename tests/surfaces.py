@@ -146,16 +146,23 @@ def _multipart(value: bytes) -> dict[str, Place]:
     }
 
 
+def _written(
+    kind: str, content_type: str, rows: dict[str, tuple[str, bytes]], value: bytes
+) -> dict[str, Place]:
+    return {
+        f"{kind}, {name}": Place(field, _with(content_type, data.replace(b"%s", value)))
+        for name, (field, data) in rows.items()
+    }
+
+
 def _documents(value: bytes) -> dict[str, Place]:
-    found = {}
-    for name, (field, data) in {
+    json = {
         "repeated key": ("body.a", b'{"a":1,"a":"%s"}'),
         "second document": ("body", b'{"a":1}"%s"'),
         "mark ahead": ("body.a", b'\xef\xbb\xbf{"a":"%s"}'),
         "name": ("body.{}", b'{"%s":1}'),
-    }.items():
-        sent = _with("application/json", data.replace(b"%s", value))
-        found[f"JSON, {name}"] = Place(field, sent)
+    }
+    found = _written("JSON", "application/json", json, value)
     for name, data in {
         "behind": b'{"a":1} user=%s',
         "comment": b'{"a":1/*%s*/}',
@@ -164,7 +171,7 @@ def _documents(value: bytes) -> dict[str, Place]:
     }.items():
         sent = _with("application/json", data.replace(b"%s", value))
         found[f"JSON, {name}"] = Place("body", sent, opaque=True)
-    for name, (field, data) in {
+    xml = {
         "attribute": ("body.a.@b", b'<a b="%s">1</a>'),
         "attribute without a value": ("body.a.@", b"<a %s>1</a>"),
         "attribute without quotes": ("body.a.@", b"<a b=%s>1</a>"),
@@ -179,9 +186,8 @@ def _documents(value: bytes) -> dict[str, Place]:
         "behind": ("body.", b"<a>1</a>%s"),
         "unknown entity": ("body.a", b"<a>&%s;</a>"),
         "declared entity": ("body", b"<!DOCTYPE a [<!ENTITY x '%s'>]><a>&x;</a>"),
-    }.items():
-        sent = _with("application/xml", data.replace(b"%s", value))
-        found[f"XML, {name}"] = Place(field, sent)
+    }
+    found |= _written("XML", "application/xml", xml, value)
     one = b"\x08\x01"
     for name, (field, data) in {
         "unknown field": ("body.9", one + _field(9, value)),

@@ -320,7 +320,7 @@ PROCESSES: dict[str, tuple[str, str]] = {
     "another program's memory": (CLOSED, refused("open(f'/proc/{VICTIM}/mem', 'r+b').close()")),
     "another program, traced": (CLOSED, calls("101 if os.uname().machine == 'x86_64' else 117", 16, "VICTIM", 0, 0)),
     "another program's files": (CLOSED, refused("import os; os.open(f'/proc/{VICTIM}/fd/1', os.O_WRONLY)")),
-    "another program's root": (CLOSED, refused("import os; os.listdir(f'/proc/{VICTIM}/root/')")),
+    "another program's root": (CLOSED, refused("import os; os.listdir(f'/proc/{VICTIM}/root')")),
     "another program's memory, by a call": (CLOSED, f"{C}import sys\nb = ctypes.create_string_buffer(b'x', 1)\n"
         "l = (ctypes.c_ulong * 2)(ctypes.addressof(b), 1); r = (ctypes.c_ulong * 2)(MEMORY, 1)\n"
         "sys.exit(7 if libc.process_vm_writev(VICTIM, l, 1, r, 1, 0) < 0 else 0)"),
